@@ -46,7 +46,9 @@ def test_limits_zero_time_long_time_and_zero_start():
 def test_fixed_point_is_constant():
     weights = theory.layer_weights(MODEL)[-1, :3]
     model = theory.FeatureModel(MODEL.phi[:3], MODEL.alpha[:3], MODEL.sigma)
-    np.testing.assert_allclose(theory.learning_curve(model, [0.0, 0.1, 7.0], weights), np.tile(weights, (3, 1)))
+    np.testing.assert_allclose(
+        theory.learning_curve(model, [0.0, 0.1, 7.0], weights), np.tile(weights, (3, 1))
+    )
 
 
 def test_fully_disrupted_feature_decays_as_the_cube_root_of_time():
@@ -65,7 +67,9 @@ def test_satisfies_its_equation_from_any_start(ratio):
     fixed = np.sqrt(c1 / c2)
     natural = 1 / (8 * c1 * fixed * max(ratio, ratio**3))
     for t in natural * np.array([0.3, 0.8, 3.0]):
-        low, mid, high = theory.learning_curve(model, t * np.array([1 - 1e-5, 1, 1 + 1e-5]), ratio * fixed)[:, 0]
+        low, mid, high = theory.learning_curve(model, t * np.array([1 - 1e-5, 1, 1 + 1e-5]), ratio * fixed)[
+            :, 0
+        ]
         right = 8 * c1 * mid**2 - 8 * c2 * mid**4
         assert (high - low) / (2e-5 * t) == pytest.approx(right, rel=1e-5, abs=1e-9 * mid / t + 1e-14 * c2)
 

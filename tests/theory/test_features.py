@@ -27,7 +27,9 @@ def test_scalars_are_shared_and_arrays_frozen():
     np.testing.assert_array_equal(model.alpha, [0.2, 0.2])
     with pytest.raises(ValueError, match="read-only"):
         model.phi[0] = 3.0
-    assert model == theory.FeatureModel([1, 2], [0.2, 0.2], 0.1, 2) and len({model, model.with_feature(0)}) == 1
+    assert (
+        model == theory.FeatureModel([1, 2], [0.2, 0.2], 0.1, 2) and len({model, model.with_feature(0)}) == 1
+    )
     assert model != theory.FeatureModel([1, 2], [0.2, 0.2], 0.1, two_sided=False)
 
 

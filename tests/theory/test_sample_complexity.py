@@ -125,13 +125,18 @@ def test_cor_3_7_three_scenarios():
 
 def test_noise_free_boundary_has_no_lower_end():
     boundary = theory.before_head_boundary(theory.FeatureModel([1.0, 2.0], [0.1, 0.2], 0.0), 0, "phi")
-    assert boundary.lower is None and boundary.upper == pytest.approx(0.9 / (0.64 * 4 / 4 / (0.8 * 2) * 4 / 4))
+    assert boundary.lower is None and boundary.upper == pytest.approx(
+        0.9 / (0.64 * 4 / 4 / (0.8 * 2) * 4 / 4)
+    )
 
 
 @pytest.mark.parametrize(("vary", "beyond", "within"), [("alpha", 1e-6, -1e-6), ("phi", -1e-6, 1e-6)])
 def test_selection_is_where_the_feature_falls_out(vary, beyond, within):
     boundary = theory.before_head_boundary(MODEL, 2, vary, embed_dim=2)
-    assert theory.layer_weights(MODEL.with_feature(2, **{vary: boundary.selection + within}), embed_dim=2)[1, 2] > 0
+    assert (
+        theory.layer_weights(MODEL.with_feature(2, **{vary: boundary.selection + within}), embed_dim=2)[1, 2]
+        > 0
+    )
     dropped = MODEL.with_feature(2, **{vary: boundary.selection + beyond})
     assert theory.layer_weights(dropped, embed_dim=2)[1, 2] == 0
     kept = theory.layer_weights(MODEL, embed_dim=2)

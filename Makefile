@@ -1,0 +1,41 @@
+# figures, claims, test, lint, mutants, clean. Every target makes .venv first when it is missing or outdated.
+# ARGS goes to the command: make figures ARGS="--only 05 --jobs 4"
+
+PROFILE ?= quick
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/installed
+
+export PYTHON
+export PYTHONPATH := $(CURDIR)
+export OMP_WAIT_POLICY := PASSIVE
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+
+.PHONY: figures claims test lint mutants clean
+
+figures: $(READY)
+	$(BIN)/python -m notebooks.cli figures --profile $(PROFILE) $(ARGS)
+
+claims: $(READY)
+	$(BIN)/python -m notebooks.cli claims $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/lint-imports
+
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants.run $(ARGS)
+
+clean:
+	rm -rf .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf figures/smoke figures/*/failed
+	find theory neural synthetic notebooks tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt tools/setup.sh
+	@sh tools/setup.sh

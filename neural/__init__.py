@@ -1,0 +1,33 @@
+"""Networks and their training: losses, ensembles trained at once, spectra."""
+
+from neural.devices import resolve_device
+from neural.ensemble import Member, Shape, TrainResult, train
+from neural.losses import info_nce, nt_xent, spectral, spectral_gradient, supervised_contrastive
+from neural.networks import Network
+from neural.progress import LineReporter
+from neural.seeds import stream_seed, torch_generator
+from neural.spectra import effective_rank, numerical_rank, participation_ratio, spectrum, stable_rank
+from neural.streams import PairSource
+
+__all__ = [
+    "LineReporter",
+    "Member",
+    "Network",
+    "PairSource",
+    "Shape",
+    "TrainResult",
+    "effective_rank",
+    "info_nce",
+    "nt_xent",
+    "numerical_rank",
+    "participation_ratio",
+    "resolve_device",
+    "spectral",
+    "spectral_gradient",
+    "spectrum",
+    "stable_rank",
+    "stream_seed",
+    "supervised_contrastive",
+    "torch_generator",
+    "train",
+]

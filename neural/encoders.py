@@ -1,0 +1,46 @@
+"""Convolutional encoders: image in, representation before the head out."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from neural.initialise import initialise
+
+
+class SmallConv(nn.Module):
+    """Three 3 x 3 convolutions of stride 2 with batch norm and ReLU, then the mean over positions.
+
+    Channels 3 - width - 2 width - 4 width; for a 16 x 16 image the last map is 2 x 2.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first convolution; the representation has 4 * width entries.
+    last_relu : bool
+        Whether a ReLU follows the last batch norm. With it every entry of the representation is
+        non-negative, which changes every comparison of a head against no head.
+    generator : torch.Generator
+        Source of the initial weights.
+
+    Raises
+    ------
+    ValueError
+        When width < 1.
+    """
+
+    def __init__(self, width: int = 16, *, last_relu: bool = True, generator: torch.Generator) -> None:
+        super().__init__()
+        if width < 1:
+            raise ValueError(f"width must be >= 1, got {width}")
+        channels = (3, width, 2 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for before, after in zip(channels, channels[1:], strict=False):
+            convolution = skip_init(nn.Conv2d, before, after, 3, stride=2, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(after), nn.ReLU()]
+        self.layers = nn.Sequential(*layers if last_relu else layers[:-1])
+        self.out_dim = channels[-1]
+        initialise(self, generator)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Representations h, shape (B, 4 * width), of images of shape (B, 3, height, width)."""
+        return self.layers(images).mean(dim=(2, 3))

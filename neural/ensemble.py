@@ -1,0 +1,149 @@
+"""Training of many small two-layer contrastive networks at once."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from neural.chunks import ChunkRun, Probe, run_all
+from neural.devices import resolve_device
+from neural.members import Member, Shape, check_integer
+from neural.networks import Network
+
+__all__ = ["Member", "Probe", "Shape", "TrainResult", "train"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """Trained ensemble of E members, in the order given.
+
+    Attributes
+    ----------
+    network : Network
+        Final weights, two layers, on `device`.
+    loss : (E, n_log) float64 array
+        Loss of each member on a fresh batch, at each logged step.
+    log_steps : (n_log,) int array
+        Number of updates done before each log entry: 0, log_every, ... and the last, `shape.steps`.
+    diverged : (E,) bool array
+        Whether a logged loss, the last being that of the final weights, is not finite. The weights are left as
+        they are.
+    probes : dict of name -> (E, n_log, ...) arrays
+    members : tuple of Member
+    shape : Shape
+    seconds : float
+        Wall time.
+    device : str
+    """
+
+    network: Network
+    loss: np.ndarray
+    log_steps: np.ndarray
+    diverged: np.ndarray
+    probes: dict[str, np.ndarray]
+    members: tuple[Member, ...]
+    shape: Shape
+    seconds: float
+    device: str
+
+
+def train(
+    members: Sequence[Member],
+    shape: Shape,
+    *,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    log_every: int = 100,
+    progress: Callable[[float], None] | None = None,
+    probes: Mapping[str, Probe] | None = None,
+) -> TrainResult:
+    """Train two-layer networks of one shape, each on its own stream of positive pairs.
+
+    Every step draws a fresh batch. Members are cut into chunks of `shape.chunk`, the last one filled up with
+    copies that are dropped at the end; a worker thread runs all steps of a chunk on one core. What a member
+    becomes depends on the member and the shape, not on the others, their order or the number of workers
+    (to round-off; the same call on the same machine gives the same bits). A member that diverges is marked and does not
+    disturb the others.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        At least one, each with data.dim == shape.dim.
+    shape : Shape
+    device : {"auto", "cpu", "cuda", "cuda:N"} or torch.device
+        Random streams differ between CPU and CUDA.
+    workers : int >= 1, optional
+        Threads; by default one per core and at most one per chunk, on CUDA one.
+    log_every : int >= 1
+        Updates between log entries; does not change the training.
+    progress : callable, optional
+        Called in this thread with the fraction done, now and then and with 1.0 at the end; for instance a
+        `LineReporter`.
+    probes : mapping of name -> callable, optional
+        (network, members) -> (C, ...) tensor for C of the members, evaluated without gradients at every log
+        entry, possibly from several threads. The network's tensors are overwritten by later updates.
+
+    Returns
+    -------
+    TrainResult
+
+    Raises
+    ------
+    ValueError
+        If there are no members, dimensions do not match, a number is out of range or the device is missing.
+    """
+    members = tuple(members)
+    _check_members(members, shape)
+    check_integer("log_every", log_every, 1)
+    chosen = resolve_device(device)
+    chunks = [members[i : i + shape.chunk] for i in range(0, len(members), shape.chunk)]
+    workers = _workers(workers, len(chunks), chosen)
+    start = time.perf_counter()
+    log_steps = _log_steps(shape.steps, log_every)
+    runs = [ChunkRun(chunk, shape, chosen, log_steps, probes or {}) for chunk in chunks]
+    run_all(runs, workers, progress)
+    loss = np.concatenate([run.losses() for run in runs])
+    return TrainResult(
+        network=Network.concatenate([run.network for run in runs]),
+        loss=loss,
+        log_steps=log_steps,
+        diverged=~np.isfinite(loss).all(axis=1),
+        probes={name: np.concatenate([run.probed(name) for run in runs]) for name in probes or {}},
+        members=members,
+        shape=shape,
+        seconds=time.perf_counter() - start,
+        device=str(chosen),
+    )
+
+
+def _log_steps(steps: int, log_every: int) -> np.ndarray:
+    return np.append(np.arange(0, steps, log_every), steps)
+
+
+def _workers(workers: int | None, chunks: int, device: torch.device) -> int:
+    if workers is not None:
+        check_integer("workers", workers, 1)
+        return min(workers, chunks)
+    return 1 if device.type == "cuda" else min(_cores(), chunks)
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_members(members: tuple[Member, ...], shape: Shape) -> None:
+    if not members:
+        raise ValueError("members must hold at least one member, got none")
+    for index, member in enumerate(members):
+        if member.data.dim != shape.dim:
+            raise ValueError(
+                f"members[{index}].data.dim must equal shape.dim = {shape.dim}, got {member.data.dim}"
+            )
+        if shape.loss == "supervised_contrastive" and not hasattr(member.data, "sample_labelled_views"):
+            raise ValueError(
+                f"members[{index}].data must have sample_labelled_views for the supervised contrastive loss"
+            )

@@ -1,0 +1,77 @@
+"""Optimizers on stacked parameters, one set of hyper-parameters per member."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class StackedSGD:
+    """SGD with momentum and weight decay: member e takes the steps of `torch.optim.SGD`.
+
+    Parameters
+    ----------
+    parameters : sequence of (E, ., .) tensors
+        Updated in place.
+    lr, momentum, weight_decay : (E, 1, 1) tensors
+    """
+
+    def __init__(
+        self, parameters: Sequence[Tensor], *, lr: Tensor, momentum: Tensor, weight_decay: Tensor
+    ) -> None:
+        self._parameters = parameters
+        self._velocities = [torch.zeros_like(w) for w in parameters]
+        self._lr, self._momentum = lr, momentum
+        self._decay = _Decay(weight_decay)
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Update the parameters; the gradients are overwritten."""
+        for w, velocity, gradient in zip(self._parameters, self._velocities, gradients, strict=True):
+            self._decay.add_to(gradient, w)
+            velocity.mul_(self._momentum).add_(gradient)
+            w.addcmul_(self._lr, velocity, value=-1)
+
+
+class StackedAdam:
+    """Adam with L2 weight decay: member e takes the steps of `torch.optim.Adam` with its default betas and eps.
+
+    Parameters
+    ----------
+    parameters : sequence of (E, ., .) tensors
+        Updated in place.
+    lr, weight_decay : (E, 1, 1) tensors
+    """
+
+    BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+
+    def __init__(self, parameters: Sequence[Tensor], *, lr: Tensor, weight_decay: Tensor) -> None:
+        self._parameters = parameters
+        self._means = [torch.zeros_like(w) for w in parameters]
+        self._squares = [torch.zeros_like(w) for w in parameters]
+        self._lr = lr
+        self._decay = _Decay(weight_decay)
+        self._steps = 0
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Update the parameters; the gradients are overwritten."""
+        self._steps += 1
+        rate = self._lr / (1 - self.BETA1**self._steps)
+        root = (1 - self.BETA2**self._steps) ** 0.5
+        moments = zip(self._parameters, self._means, self._squares, gradients, strict=True)
+        for w, mean, square, gradient in moments:
+            self._decay.add_to(gradient, w)
+            mean.lerp_(gradient, 1 - self.BETA1)
+            square.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
+            direction = mean / square.sqrt().div_(root).add_(self.EPS)
+            w.addcmul_(rate, direction, value=-1)
+
+
+class _Decay:
+    """Gradient of (weight_decay/2)|w|^2; free when all are zero."""
+
+    def __init__(self, weight_decay: Tensor) -> None:
+        self._weight_decay = weight_decay if bool((weight_decay != 0).any()) else None
+
+    def add_to(self, gradient: Tensor, w: Tensor) -> None:
+        if self._weight_decay is not None:
+            gradient.addcmul_(self._weight_decay, w)

@@ -1,0 +1,1 @@
+"""One question per notebook, with the command line, the runner and the drawing functions beside them."""

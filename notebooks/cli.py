@@ -1,0 +1,233 @@
+"""The command ``projhead``: figures from notebooks, claims against measurements, and what there is of both."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from notebooks.catalogue import PROFILES, choose, notebook_names, notebook_title
+
+_COLUMNS = {
+    "source": 13,
+    "predicted": 11,
+    "measured": 22,
+    "interval": 22,
+    "resolution": 10,
+    "verdict": 12,
+    "expected": 12,
+    "control": 12,
+}
+
+
+def main(argv=None):
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Words after ``projhead``; taken from the command line when left out.
+
+    Returns
+    -------
+    int
+        Exit status: 0 all well, 1 a notebook or a claim failed, 2 wrong usage, 130 interrupted.
+    """
+    limit_threads()
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except UsageError as error:
+        print(f"projhead: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "projhead: interrupted; what is done is stored, the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def limit_threads():
+    """Give every process one thread that sleeps when idle; settings made by the user stay.
+
+    Takes effect on libraries that are imported afterwards, and on all child processes.
+    """
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+class UsageError(Exception):
+    """A request that cannot be met, with one line that says why."""
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="projhead",
+        description="What theory says about projection heads in contrastive learning, computed and checked.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    cores = os.cpu_count() or 1
+
+    figures = commands.add_parser("figures", help="run notebooks and write their figures")
+    figures.set_defaults(command=_figures)
+    figures.add_argument("--profile", default="quick", help=f"size: {', '.join(PROFILES)} (quick)")
+    figures.add_argument(
+        "--only", action="append", metavar="NAME", help="one notebook, such as 05; may repeat"
+    )
+    figures.add_argument("--jobs", type=int, default=cores, metavar="N", help=f"worker processes ({cores})")
+    figures.add_argument("--seed", type=int, default=0, metavar="N", help="root seed (0)")
+    figures.add_argument("--device", default="cpu", help="where networks are trained (cpu)")
+    figures.add_argument("--out", type=Path, metavar="DIR", help="folder for figures (figures/ of the clone)")
+    figures.add_argument("--fresh", action="store_true", help="compute stored results again")
+
+    claims = commands.add_parser("claims", help="hold every claim against its measurement")
+    claims.set_defaults(command=_claims)
+    claims.add_argument("--only", action="append", metavar="ID", help="one claim; may repeat")
+    claims.add_argument("--jobs", type=int, default=cores, metavar="N", help=f"worker processes ({cores})")
+    claims.add_argument("--seed", type=int, default=0, metavar="N", help="root seed (0)")
+    claims.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
+
+    listing = commands.add_parser("list", help="show the notebooks, profiles and claims")
+    listing.set_defaults(command=_list)
+    return parser
+
+
+def _figures(arguments):
+    names = _chosen(arguments.only, notebook_names(), "notebook")
+    if arguments.profile not in PROFILES:
+        raise UsageError(f"profile {arguments.profile!r} is none of {', '.join(PROFILES)}")
+    _check_at_least("jobs", arguments.jobs, 1)
+    _check_at_least("seed", arguments.seed, 0)
+    _check_device(arguments.device)
+
+    from notebooks.figure import default_out
+    from notebooks.runner import run_notebooks
+
+    out = (arguments.out or default_out()).resolve()
+    _check_writable(out)
+    if arguments.fresh:
+        os.environ["PROJHEAD_FRESH"] = "1"
+    runs = run_notebooks(names, arguments.profile, arguments.seed, arguments.jobs, arguments.device, out)
+    failed = [run.name for run in runs if not run.ok]
+    print(f"{len(runs) - len(failed)} of {len(runs)} notebooks done, figures in {out / arguments.profile}")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _claims(arguments):
+    from synthetic.claims import CLAIMS, run_claim
+
+    ids = _chosen(arguments.only, list(CLAIMS), "claim")
+    _check_at_least("jobs", arguments.jobs, 1)
+    _check_at_least("seed", arguments.seed, 0)
+    if arguments.json:
+        _check_writable(arguments.json.resolve().parent)
+    os.environ["PROJHEAD_JOBS"] = str(arguments.jobs)  # the trainings inside a claim run side by side
+
+    table, results, failures = _ClaimTable(ids), [], {}
+    for identifier in ids:
+        try:
+            results.append(run_claim(CLAIMS[identifier], arguments.seed))
+            table.show(results[-1])
+        except Exception:
+            failures[identifier] = traceback.format_exc()
+    _write_ledgers(results, arguments, complete=len(results) == len(CLAIMS))
+    return _verdict(results, failures)
+
+
+class _ClaimTable:
+    """Prints the row of a claim as soon as it is there."""
+
+    def __init__(self, ids):
+        self.total, self.shown = len(ids), 0
+        self.start = time.monotonic()
+        self.widths = {"id": max(map(len, ids), default=2)} | _COLUMNS
+        self._print(" " * 9, dict(zip(self.widths, self.widths, strict=True)), "seconds")
+
+    def show(self, result):
+        """Print one row."""
+        self.shown += 1
+        seconds = f"{time.monotonic() - self.start:.0f}"
+        self._print(f"[{self.shown}/{self.total}]".ljust(9), result.row(), seconds)
+
+    def _print(self, counter, row, seconds):
+        cells = [str(row[column]).ljust(width) for column, width in self.widths.items()]
+        print(counter + "  ".join([*cells, seconds]), flush=True)
+
+
+def _write_ledgers(results, arguments, complete):
+    from synthetic.claims.ledger import write_ledger
+    from synthetic.files import clone_root, write_atomically
+
+    if arguments.json:
+        content = json.dumps([result.to_json() for result in results], indent=1) + "\n"
+        write_atomically({arguments.json.resolve(): content.encode()})
+        print(f"written: {arguments.json}")
+    root = clone_root()
+    if complete and arguments.seed == 0 and root is not None:
+        write_ledger(results, root / "figures" / "claims.json", root / "CLAIMS.md")
+        print("written: figures/claims.json, CLAIMS.md")
+
+
+def _verdict(results, failures):
+    wrong = [result.row()["id"] for result in results if not result.ok]
+    for identifier, error in failures.items():
+        print(f"{identifier} did not finish:\n{error.rstrip()}")
+    print(f"{len(results) - len(wrong)} of {len(results) + len(failures)} claims came out as declared")
+    if wrong:
+        print(f"not as declared, or control not rejected: {', '.join(wrong)}")
+    return 1 if wrong or failures else 0
+
+
+def _list(_):
+    from synthetic.claims import CLAIMS
+
+    print(f"profiles: {', '.join(PROFILES)}\n\nnotebooks")
+    for name in notebook_names():
+        print(f"  {name}  {notebook_title(name)}")
+    print("\nclaims")
+    for identifier, claim in CLAIMS.items():
+        print(f"  {identifier} ({claim.source})  {claim.statement}")
+    return 0
+
+
+def _chosen(wanted, available, kind):
+    try:
+        return choose(wanted or [], available, kind)
+    except ValueError as error:
+        raise UsageError(error) from None
+
+
+def _check_at_least(name, value, least):
+    if value < least:
+        raise UsageError(f"--{name} must be at least {least}, got {value}")
+
+
+def _check_device(name):
+    if name == "cpu":
+        return
+    from neural.devices import resolve_device
+
+    try:
+        resolve_device(name)
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(error) from None
+
+
+def _check_writable(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

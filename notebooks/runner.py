@@ -1,0 +1,196 @@
+"""Run notebooks from top to bottom with parameters, show what they print, keep those that fail."""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import papermill
+import zmq
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from papermill.exceptions import PapermillExecutionError
+from traitlets import default
+
+from notebooks.catalogue import FOLDER
+from notebooks.figure import default_out
+
+_ERROR_LINES = 8
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """What became of one notebook.
+
+    Parameters
+    ----------
+    name : str
+        File name without ``.ipynb``.
+    seconds : float
+        Wall time in seconds.
+    error : str
+        Last lines of the error, empty after success.
+    cell : int or None
+        Number of the failing cell, as in ``In [4]``; None after success or when no cell is to blame.
+    kept : pathlib.Path or None
+        The executed notebook with all its output; None after success.
+    """
+
+    name: str
+    seconds: float
+    error: str = ""
+    cell: int | None = None
+    kept: Path | None = None
+
+    @property
+    def ok(self):
+        """Whether every cell ran."""
+        return not self.error
+
+
+def run_notebooks(names, profile, seed=0, jobs=1, device="cpu", out=None):
+    """Execute notebooks one after the other, each in a fresh kernel of the running interpreter.
+
+    A notebook that fails does not stop the others; its executed copy is kept under
+    ``<out>/<profile>/failed``. What the cells print appears while they run, indented, as whole lines.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Notebook names (see `notebooks.catalogue.notebook_names`).
+    profile : str
+        Size of the run; handed to the notebooks like the following parameters.
+    seed : int
+        Root seed, at least 0.
+    jobs : int
+        Number of worker processes for the sweeps in a notebook.
+    device : str
+        Where networks are trained.
+    out : pathlib.Path or str, optional
+        Folder for figures; `notebooks.figure.default_out` when left out.
+
+    Returns
+    -------
+    list of NotebookRun
+        One entry a notebook, in the order of `names`.
+    """
+    out = Path(out or default_out()).resolve()
+    parameters = {"profile": profile, "seed": seed, "jobs": jobs, "device": device, "out": str(out)}
+    failed = out / profile / "failed"
+    runs = []
+    start = time.monotonic()
+    for number, name in enumerate(names, start=1):
+        print(f"[{number} of {len(names)}] {name}", flush=True)
+        run = _run_notebook(name, parameters, failed)
+        runs.append(run)
+        left = (time.monotonic() - start) / number * (len(names) - number)
+        print(_summary(run, left), flush=True)
+    return runs
+
+
+def _run_notebook(name, parameters, failed):
+    kept = failed / f"{name}.ipynb"
+    kept.unlink(missing_ok=True)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="projhead-") as scratch:
+        executed = Path(scratch) / f"{name}.ipynb"
+        try:
+            _execute(FOLDER / f"{name}.ipynb", executed, parameters, scratch)
+        except Exception as error:
+            seconds = time.monotonic() - start
+            cell = error.exec_count if isinstance(error, PapermillExecutionError) else None
+            if executed.is_file():
+                failed.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(executed, kept)
+            return NotebookRun(name, seconds, _last_lines(error), cell, kept if kept.is_file() else None)
+    return NotebookRun(name, time.monotonic() - start)
+
+
+def _execute(source, target, parameters, folder):
+    output = LineWriter(sys.stdout)
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            kernel_manager_class=_ThisInterpreter,
+            progress_bar=False,
+            stdout_file=output,
+            stderr_file=output,
+            cwd=folder,
+        )
+    finally:
+        output.close()
+
+
+class _ThisInterpreter(AsyncKernelManager):
+    """Kernels of the running Python, whatever kernels are registered on the machine."""
+
+    @property
+    def kernel_spec(self):
+        return KernelSpec(**get_kernel_dict())
+
+    @default("transport_encryption")
+    def _encrypt_where_possible(self):
+        return "auto" if zmq.has("curve") else "disabled"
+
+
+class LineWriter:
+    """Passes on whole lines only, indented; of a line redrawn with carriage returns the last state.
+
+    Parameters
+    ----------
+    stream : file-like
+        Where the lines go.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._rest = ""
+
+    def write(self, text):
+        """Take a piece of text; lines it completes are passed on."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            state = line.rstrip("\r").rpartition("\r")[2]
+            if state.strip():
+                self._stream.write(f"    {state}\n")
+        self._rest = self._rest.rpartition("\r")[2]
+
+    def flush(self):
+        """Flush the stream; an unfinished line waits for its end."""
+        self._stream.flush()
+
+    def close(self):
+        """Pass on the unfinished line, if there is one."""
+        self.write("\n")
+        self.flush()
+
+
+def _summary(run, left):
+    if run.ok:
+        remaining = f", about {left:.0f} s left" if left else ""
+        return f"    done in {run.seconds:.0f} s{remaining}"
+    place = f" in cell [{run.cell}]" if run.cell is not None else ""
+    lines = [f"    FAILED{place} after {run.seconds:.0f} s"]
+    lines += [f"    | {line}" for line in run.error.splitlines()]
+    if run.kept is not None:
+        lines.append(f"    notebook kept at {run.kept}")
+    return "\n".join(lines)
+
+
+def _last_lines(error):
+    if isinstance(error, PapermillExecutionError):
+        text = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return "\n".join(_ESCAPES.sub("", text).rstrip().splitlines()[-_ERROR_LINES:])

@@ -1,0 +1,19 @@
+"""Claims: every statement held against a measurement that does not know it. One module per paper."""
+
+from synthetic.claims import xue
+from synthetic.claims.registry import Claim, ClaimResult, Prediction, run_claim
+from synthetic.claims.rule import Equivalent, Estimate, Exact, Sign
+
+CLAIMS: dict[str, Claim] = {claim.id: claim for claim in xue.CLAIMS}
+
+__all__ = [
+    "CLAIMS",
+    "Claim",
+    "ClaimResult",
+    "Equivalent",
+    "Estimate",
+    "Exact",
+    "Prediction",
+    "Sign",
+    "run_claim",
+]

@@ -1,0 +1,56 @@
+"""The committed ledger of claims: figures/claims.json and CLAIMS.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from synthetic.claims.registry import ClaimResult
+from synthetic.claims.rule import FALSE_ALARM, LEDGER_COMPARISONS, MIN_RESOLUTION
+from synthetic.files import write_atomically
+
+_COLUMNS = ("id", "source", "predicted", "measured", "interval", "resolution", "verdict", "control")
+
+
+def results_json(results: Sequence[ClaimResult]) -> bytes:
+    """Results as JSON text; not a number is refused."""
+    return (json.dumps([r.to_json() for r in results], indent=1, allow_nan=False) + "\n").encode()
+
+
+def results_markdown(results: Sequence[ClaimResult]) -> bytes:
+    """Results as a table, then every statement with its reference, assumptions, limits and control."""
+    lines = [
+        "# Claims",
+        "",
+        "Written by `projhead claims`. Every statement is measured by code that does not know the formula; the same",
+        "check must reject its nearest plausible error (control). Intervals are Student's at level",
+        f"{FALSE_ALARM:g} / {LEDGER_COMPARISONS} (the most comparisons the ledger may hold); predictions and controls of",
+        f"statistical claims are at least {MIN_RESOLUTION:g} standard errors apart. Of claims with several",
+        "comparisons the row shows the one farthest from its prediction; `figures/claims.json` holds all.",
+        "",
+        "| " + " | ".join(_COLUMNS) + " |",
+        "|" + "---|" * len(_COLUMNS),
+    ]
+    lines += ["| " + " | ".join(r.row()[column] for column in _COLUMNS) + " |" for r in results]
+    for result in results:
+        claim = result.claim
+        lines += [
+            "",
+            f"## {claim.id}",
+            "",
+            f"{claim.statement} ${claim.latex}$",
+            "",
+            f"- Source: {claim.source}. {claim.reference}.",
+            f"- Assumptions: {claim.assumptions}.",
+            *([f"- Limits: {claim.limits}."] if claim.limits else []),
+            f"- Control: {claim.control} ({result.row()['control']}).",
+            f"- Check: `{claim.check!r}`, {result.replicates} replicates; declared {claim.expected}, found "
+            f"{result.verdict}.",
+        ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def write_ledger(results: Sequence[ClaimResult], json_path: Path, md_path: Path) -> None:
+    """Write both files, or neither."""
+    write_atomically({json_path: results_json(results), md_path: results_markdown(results)})

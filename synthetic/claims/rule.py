@@ -1,0 +1,131 @@
+r"""The rule by which a measurement is held against a prediction.
+
+Exact checks compare at a tolerance written beside them. Statistical checks take independent replicates (own
+data, own initial weights); the interval of a comparison is mean :math:`\pm\, t_{n-1}\,\mathrm{SE}` with Student's
+quantile at level .01 / 500 two-sided: the whole ledger holds at most 500 comparisons, so that one run of all
+claims raises a false alarm with probability at most .01 (Bonferroni).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import stats
+
+LEDGER_COMPARISONS = 500
+FALSE_ALARM = 0.01
+MIN_RESOLUTION = 8.0
+
+AGREES, DISAGREES, UNCLEAR = "agrees", "disagrees", "unclear"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Mean, standard error and corrected interval of each comparison; standard error 0 for exact values."""
+
+    mean: np.ndarray
+    se: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, measured: np.ndarray, replicated: bool) -> Estimate:
+        """From values (m,), or from replicates (n, m) when `replicated`."""
+        measured = np.asarray(measured, dtype=float)
+        if not np.all(np.isfinite(measured)):
+            raise ValueError("a measurement is not finite")
+        if not replicated:
+            return cls(measured, np.zeros_like(measured), measured, measured)
+        n = len(measured)
+        if n < 8:
+            raise ValueError(f"a statistical claim needs at least 8 replicates, got {n}")
+        mean, se = measured.mean(0), measured.std(0, ddof=1) / np.sqrt(n)
+        reach = stats.t.ppf(1 - FALSE_ALARM / LEDGER_COMPARISONS / 2, n - 1) * se
+        return cls(mean, se, mean - reach, mean + reach)
+
+
+class Check(Protocol):
+    """How an estimate is held against a prediction."""
+
+    replicated: bool
+
+    def outcome(self, estimate: Estimate, predicted: np.ndarray) -> str:
+        """AGREES, DISAGREES or UNCLEAR."""
+
+    def resolution(self, estimate: Estimate, predicted: np.ndarray, control: np.ndarray) -> float | None:
+        """Largest distance of control and prediction in standard errors, None where there is no noise."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Equal up to `tolerance` (absolute)."""
+
+    tolerance: float
+    replicated: bool = False
+
+    def outcome(self, estimate, predicted):
+        """AGREES when every comparison is within the tolerance, else DISAGREES."""
+        return AGREES if np.all(np.abs(estimate.mean - predicted) <= self.tolerance) else DISAGREES
+
+    def resolution(self, estimate, predicted, control):
+        """None: no noise."""
+        return None
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """Interval inside prediction +- `margin`; if `unbiased`, it must also contain the prediction.
+
+    Unbiased is for measurements whose expectation is the prediction itself; where the prediction is a limit
+    (infinite training, no sampling noise in the gradients) only the margin is asked.
+    """
+
+    margin: float
+    unbiased: bool = False
+    replicated: bool = True
+
+    def outcome(self, estimate, predicted):
+        """AGREES inside the margin everywhere, DISAGREES when some interval excludes it, else UNCLEAR."""
+        low, high = estimate.low - predicted, estimate.high - predicted
+        inside = np.all((low >= -self.margin) & (high <= self.margin))
+        if inside and not (self.unbiased and np.any((low > 0) | (high < 0))):
+            return AGREES
+        outside = (low > self.margin) | (high < -self.margin)
+        if self.unbiased:
+            outside |= (low > 0) | (high < 0)
+        return DISAGREES if np.any(outside) else UNCLEAR
+
+    def resolution(self, estimate, predicted, control):
+        """Distance of prediction and control over the standard error, at the comparison that tells them apart best."""
+        return _separation(np.abs(np.asarray(control) - predicted), estimate.se)
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Interval on the predicted side (+1 or -1) of zero, by at least `smallest`."""
+
+    smallest: float = 0.0
+    replicated: bool = True
+
+    def outcome(self, estimate, predicted):
+        """AGREES when every interval lies on its side, DISAGREES when one lies on the other, else UNCLEAR."""
+        side = np.sign(predicted)
+        near = np.where(side > 0, estimate.low, -estimate.high)
+        far = np.where(side > 0, estimate.high, -estimate.low)
+        if np.all(near > self.smallest):
+            return AGREES
+        return DISAGREES if np.any(far < self.smallest) else UNCLEAR
+
+    def resolution(self, estimate, predicted, control):
+        """Size of the effect over its standard error, at the comparison where the control predicts the other sign."""
+        return _separation(
+            np.where(np.sign(control) != np.sign(predicted), np.abs(estimate.mean), 0), estimate.se
+        )
+
+
+def _separation(distance, se):
+    told_apart = np.asarray(distance) > 0
+    with np.errstate(divide="ignore"):
+        return float(np.max(np.where(told_apart, distance / se, 0.0)))

@@ -1,0 +1,109 @@
+import json
+import math
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from notebooks.figure import apply_style, default_out, save_figure
+from synthetic.files import clone_root
+
+
+@dataclass(frozen=True)
+class Settings:
+    width: int
+
+
+def draw():
+    with apply_style():
+        fig, axes = plt.subplots()
+        axes.errorbar([1, 2], [3, 4], yerr=0.1, fmt="o", label=r"$\phi$")
+        axes.set_xlabel(r"strength $\phi$")
+        axes.legend()
+    return fig
+
+
+def save(out, **changes):
+    fig = draw()
+    arguments = {
+        "data": {"theory": np.array([1.0, 2.0]), "boundary": None},
+        "parameters": {"width": np.int64(3), "settings": Settings(4)},
+        "seeds": range(2),
+        "profile": "smoke",
+        "seconds": 1.23456,
+    }
+    try:
+        return save_figure(fig, "00_trial-panel", out=out, **(arguments | changes))
+    finally:
+        plt.close(fig)
+
+
+def test_three_files_with_the_numbers(tmp_path):
+    assert save(tmp_path) == tmp_path / "smoke" / "00_trial-panel.png"
+    written = {path.name for path in (tmp_path / "smoke").iterdir()}
+    assert written == {"00_trial-panel.png", "00_trial-panel.svg", "00_trial-panel.json"}
+    record = json.loads((tmp_path / "smoke" / "00_trial-panel.json").read_text())
+    versions = record.pop("versions")
+    assert {"python", "numpy", "torch"} <= set(versions)
+    assert record == {
+        "name": "00_trial-panel",
+        "profile": "smoke",
+        "parameters": {"width": 3, "settings": {"width": 4}},
+        "seeds": [0, 1],
+        "device": "cpu",
+        "seconds": 1.235,
+        "data": {"theory": [1.0, 2.0], "boundary": None},
+    }
+
+
+def test_same_input_gives_the_same_bytes(tmp_path):
+    first, second = save(tmp_path / "a"), save(tmp_path / "b")
+    for ending in (".png", ".svg", ".json"):
+        assert first.with_suffix(ending).read_bytes() == second.with_suffix(ending).read_bytes()
+
+
+def test_the_style_reaches_labels_drawn_late(tmp_path):
+    with apply_style():
+        assert plt.rcParams["xtick.labelsize"] == 8
+    assert plt.rcParams["xtick.labelsize"] != 8
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    "wrap", [lambda x: x, lambda x: [1.0, x], lambda x: np.array([x]), lambda x: {"a": x}]
+)
+def test_numbers_that_are_not_finite_are_refused(tmp_path, value, wrap):
+    with pytest.raises(ValueError, match=r"^data\['gain'\].* must be finite"):
+        save(tmp_path, data={"gain": wrap(value)})
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_that_json_cannot_hold_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^parameters\['f'\] must be a number, text"):
+        save(tmp_path, parameters={"f": draw})
+
+
+@pytest.mark.parametrize("profile", ["../smoke", "", "a/b", ".hidden"])
+def test_names_that_leave_the_folder_are_refused(tmp_path, profile):
+    with pytest.raises(ValueError, match="profile must be letters"):
+        save(tmp_path, profile=profile)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    save(tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "smoke").iterdir()}
+    (tmp_path / "smoke" / "00_trial-panel.svg").unlink()
+
+    def fail(*arguments, **keywords):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("synthetic.files._write_temporary", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(tmp_path, data={"other": 1})
+    left = {path: path.read_bytes() for path in (tmp_path / "smoke").iterdir()}
+    assert left == {path: content for path, content in before.items() if path.suffix != ".svg"}
+
+
+def test_default_out_lies_in_the_clone():
+    assert default_out() == clone_root() / "figures"

@@ -1,0 +1,89 @@
+import io
+import json
+import sys
+
+import nbformat
+import pytest
+
+from notebooks import runner
+from notebooks.runner import LineWriter, run_notebooks
+
+PARAMETERS = """profile: str = "quick"
+seed: int = 0
+jobs: int = 2
+device: str = "cpu"
+out: str = ""
+"""
+
+
+def write_notebook(folder, name, *cells):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A question?")])
+    notebook.metadata.kernelspec = {"name": "unregistered", "display_name": "?", "language": "python"}
+    notebook.cells.append(nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}))
+    notebook.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    source = tmp_path / "notebooks"
+    source.mkdir()
+    monkeypatch.setattr(runner, "FOLDER", source)
+    return source
+
+
+def test_parameters_reach_a_kernel_of_this_interpreter(folder, tmp_path, capsys):
+    report = """import json, sys
+print("got", json.dumps([profile, seed, jobs, device, out, sys.executable]))"""
+    write_notebook(folder, "01_report", report)
+    (run,) = run_notebooks(["01_report"], "smoke", seed=3, jobs=1, device="cpu", out=tmp_path / "{out} x")
+    printed = capsys.readouterr().out.splitlines()
+    assert run.ok
+    got = next(line.strip() for line in printed if line.strip().startswith("got"))
+    assert json.loads(got[4:]) == ["smoke", 3, 1, "cpu", str(tmp_path / "{out} x"), sys.executable]
+    assert printed[0] == "[1 of 1] 01_report"
+    assert not (tmp_path / "{out} x").exists()
+
+
+def test_a_failing_notebook_is_kept_and_the_others_go_on(folder, tmp_path, capsys):
+    write_notebook(
+        folder, "01_bad", "x = 1", "raise ArithmeticError('no such number')", "print('not reached')"
+    )
+    write_notebook(folder, "02_good", "print('reached')")
+    bad, good = run_notebooks(["01_bad", "02_good"], "smoke", out=tmp_path)
+    printed = capsys.readouterr().out
+    assert (bad.ok, good.ok) == (False, True)
+    assert bad.kept == tmp_path / "smoke" / "failed" / "01_bad.ipynb"
+    assert bad.error.splitlines()[-1] == "ArithmeticError: no such number"
+    failing = [cell for cell in nbformat.read(bad.kept, 4).cells if cell.get("execution_count") == bad.cell]
+    assert [cell.source for cell in failing] == ["raise ArithmeticError('no such number')"]
+    for expected in (f"FAILED in cell [{bad.cell}]", str(bad.kept), "no such number", "reached"):
+        assert expected in printed
+    assert "not reached" not in printed
+
+
+def test_a_copy_kept_earlier_goes_when_the_notebook_runs(folder, tmp_path):
+    kept = tmp_path / "smoke" / "failed" / "01_good.ipynb"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("old")
+    write_notebook(folder, "01_good", "pass")
+    assert run_notebooks(["01_good"], "smoke", out=tmp_path)[0].ok
+    assert not kept.exists()
+
+
+def test_a_kernel_that_dies_is_a_failure(folder, tmp_path):
+    write_notebook(folder, "01_dead", "import os; os._exit(3)")
+    (run,) = run_notebooks(["01_dead"], "smoke", out=tmp_path)
+    assert "died" in run.error
+    assert run.kept.is_file()
+
+
+def test_line_writer_shows_whole_lines_and_the_last_state_of_a_bar():
+    stream = io.StringIO()
+    writer = LineWriter(stream)
+    for piece in ("one", "\n", "10%\r20%", "\r100%\n", "\n", "crlf\r\n", "tail"):
+        writer.write(piece)
+        writer.flush()
+    assert stream.getvalue() == "    one\n    100%\n    crlf\n"
+    writer.close()
+    assert stream.getvalue().endswith("    tail\n")
