@@ -185,7 +185,7 @@ class DigitsOnPhotographs:
     16 x 16 and centred; a dropped digit leaves (1 - s) patch, so that brightness does not tell. Train and
     test digits are disjoint; train patches lie in the left 65% of each photograph and test patches in the
     right 35%. Source: "reconstructed" (a small stand-in for MNIST on CIFAR-10 in Xue et al., ICLR 2024,
-    Figure 3).
+    Figure 3a).
 
     Attributes
     ----------

@@ -18,6 +18,7 @@ from neural.heads import HeadConfig, MLPConfig
 from neural.images import DigitsOnPhotographs, Split
 from neural.losses import nt_xent
 from neural.probes import knn_probe, linear_probe
+from neural.seeds import torch_generator
 from neural.spectra import effective_rank
 
 
@@ -96,16 +97,12 @@ class SimclrConfig:
             raise ValueError(f"batch must be in [2, {self.data.train_size}] (train_size), got {self.batch}")
 
     def stream(self, purpose: Purpose) -> torch.Generator:
-        """CPU generator seeded by SeedSequence([seed, purpose, member])."""
-        state = self._sequence(purpose).generate_state(1, np.uint64)
-        return torch.Generator().manual_seed(int(state[0]))
+        """CPU generator of this run for one purpose, seeded by SeedSequence([seed, purpose, member])."""
+        return torch_generator(self.seed, purpose, self.member)
 
     def build_data(self) -> tuple[Split, Split]:
         """Training and test split of this run, on the CPU."""
-        return self.data.build(np.random.default_rng(self._sequence(Purpose.DATA)))
-
-    def _sequence(self, purpose: Purpose) -> np.random.SeedSequence:
-        return np.random.SeedSequence([self.seed, purpose, self.member])
+        return self.data.build(np.random.default_rng([self.seed, Purpose.DATA, self.member]))
 
 
 @dataclass(frozen=True)

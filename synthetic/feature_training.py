@@ -84,7 +84,13 @@ def train_features(point: FeatureTraining) -> TrainedWeights:
         If a network diverges.
     """
     shape = Shape(
-        point.model.dim, point.width, point.embed_dim, point.batch, point.steps, activation=point.activation
+        point.model.dim,
+        point.width,
+        point.embed_dim,
+        point.batch,
+        point.steps,
+        activation=point.activation,
+        chunk=point.members,
     )
     first = point.block * BLOCK
     members = [
@@ -136,5 +142,14 @@ def trained_weights(
 
 
 def relative(weights: np.ndarray, reference: int) -> np.ndarray:
-    """Weights divided by those of the feature `reference`, per replicate and layer."""
-    return weights / weights[..., reference, None]
+    """Weights divided by those of the feature `reference`, per replicate and layer.
+
+    Raises
+    ------
+    ValueError
+        If a network has not learnt the reference feature at all.
+    """
+    divisor = weights[..., reference, None]
+    if np.any(divisor == 0):
+        raise ValueError(f"weights of feature {reference} must be > 0 to be the reference: train longer")
+    return weights / divisor

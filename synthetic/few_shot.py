@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -15,6 +16,7 @@ from theory.features import FeatureModel
 MAX_FEATURES = 16  # the accuracy of a fit enumerates the signs of the other features
 
 
+@dataclass(frozen=True)
 class Averaging:
     """Mean of y g(x) over the labelled inputs."""
 
@@ -23,6 +25,7 @@ class Averaging:
         return signed.mean(axis=1)
 
 
+@dataclass(frozen=True)
 class HardMargin:
     """Largest-margin classifier through the origin; needs n <= number of features held, so that a margin exists.
 
@@ -34,7 +37,8 @@ class HardMargin:
         held = int(np.any(signed != 0, axis=(0, 1)).sum())
         if signed.shape[1] > held:
             raise ValueError(
-                f"n must be at most the number of features held ({held}) for a hard margin to exist, got {signed.shape[1]}"
+                f"n must be at most the number of features held ({held}) for a hard margin to exist, "
+                f"got {signed.shape[1]}"
             )
         return np.stack([_least_distance(rows) for rows in signed])
 
@@ -45,7 +49,7 @@ def _least_distance(rows):
     wanted = np.append(np.zeros(rows.shape[1]), 1.0)
     multipliers, _ = nnls(stacked, wanted, maxiter=100 * len(rows))
     residual = stacked @ multipliers - wanted
-    return -residual[:-1] / residual[-1]
+    return -residual[:-1] / residual[-1] / scale
 
 
 def few_shot_accuracies(

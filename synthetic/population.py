@@ -11,9 +11,9 @@ from functools import reduce
 import numpy as np
 import torch
 from scipy.integrate import solve_ivp
-from scipy.optimize import minimize
 
 from neural.seeds import torch_generator
+from synthetic.newton import newton_minimum
 from theory.features import FeatureModel
 
 
@@ -66,8 +66,8 @@ def population_flow(
     start : sequence of arrays
         First layer first; shapes chain from d upwards.
     time : float > 0
-    head_rate : float > 0
-        Learning rate of the last layer relative to the others.
+    head_rate : float >= 0
+        Learning rate of the last layer relative to the others; 0 freezes it.
     rtol : float
         Relative tolerance of the integrator (DOP853); the absolute one is a hundredth of it.
 
@@ -115,25 +115,7 @@ def smallest_norm_minimizer(
         norm = torch.sum((first.T @ first) ** 2) + head_factor * torch.sum((second.T @ second) ** 2)
         return fit + strength * norm
 
-    def on_array(function):
-        return lambda flat: function(torch.from_numpy(flat)).numpy()
-
-    gradient, hessian = on_array(torch.func.grad(loss)), on_array(torch.func.hessian(loss))
-    found = minimize(
-        on_array(loss),
-        np.concatenate([layer.ravel() for layer in start]),
-        jac=gradient,
-        hess=hessian,
-        method="trust-exact",
-        options={"gtol": 1e-8, "maxiter": 500},
-    ).x
-    for _ in range(
-        5
-    ):  # Newton steps beyond the round-off of the loss; rotations of the middle layer are free
-        found = found - np.linalg.lstsq(hessian(found), gradient(found), rcond=1e-10)[0]
-    size = np.linalg.norm(gradient(found))
-    if size > 1e-9:
-        raise RuntimeError(f"smallest-norm minimiser: gradient {size:.1e} at strength {strength:g}")
+    found = newton_minimum(loss, np.concatenate([layer.ravel() for layer in start]))
     return _unflatten(found, start)
 
 

@@ -1,9 +1,10 @@
-"""The feature models of the experiments, shared by claims and notebooks."""
+"""The feature models and trainings of the experiments, shared by claims and notebooks."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from synthetic.feature_training import FeatureTraining
 from theory.features import FeatureModel
 
 FIGURE_1_LEFT = FeatureModel(phi=np.ones(5), alpha=[0.0, 0.2, 0.4, 0.6, 0.8], sigma=0.3)
@@ -24,3 +25,17 @@ THREE_FEATURES = FeatureModel(phi=[1.0, 0.5, 1.5], alpha=[0.1, 0.1, 0.5], sigma=
 
 FOUR_FEATURES = FeatureModel(phi=[0.5, 0.8, 1.2, 1.6], alpha=[0.1, 0.3, 0.2, 0.0], sigma=0.4)
 """A generic model for training on the population loss."""
+
+RELU_LEFT = FeatureTraining(FIGURE_1_LEFT, embed_dim=20, steps=8000)
+"""20 outputs: room for the constant and the products of features that outweigh the most disrupted one."""
+
+LINEAR_LEFT = FeatureTraining(FIGURE_1_LEFT, embed_dim=20, steps=8000, activation="linear", momentum=0.0)
+"""No momentum: the gradient noise of large steps makes the two layers unequal."""
+
+RELU_RIGHT = FeatureTraining(FIGURE_1_RIGHT, embed_dim=5, steps=20_000, lr=0.02)
+"""As many outputs as features. The second weakest feature is learnt late, after the product of the two strongest."""
+
+LINEAR_RIGHT = FeatureTraining(FIGURE_1_RIGHT, embed_dim=5, steps=20_000, lr=0.02, activation="linear")
+
+RELU_SPARE = FeatureTraining(FIGURE_1_RIGHT, embed_dim=10, steps=20_000, lr=0.02)
+"""Twice as many outputs as features."""

@@ -7,10 +7,10 @@ import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.special import stdtrit
 
 from neural.images import DigitsOnPhotographs
 from neural.simclr import SimclrConfig, example_views
+from notebooks.drawing.shared import estimate
 from notebooks.figure import apply_style
 
 PROBES = {"linear": "linear probe", "knn": "20 nearest neighbours"}
@@ -49,25 +49,6 @@ def sweep_points(
         for p, n in settings
         for m in range(members)
     ]
-
-
-def estimate(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean over the last axis and half width of its Student 95% interval.
-
-    Parameters
-    ----------
-    values : ndarray, shape (..., n), n >= 2
-
-    Returns
-    -------
-    dict
-        `mean` and `half_width` = t(0.975; n - 1) sd / sqrt(n), each of shape (...).
-    """
-    n = values.shape[-1]
-    if n < 2:
-        raise ValueError(f"values must have at least 2 repetitions, got {n}")
-    spread = values.std(axis=-1, ddof=1) / np.sqrt(n)
-    return {"mean": values.mean(axis=-1), "half_width": stdtrit(n - 1, 0.975) * spread}
 
 
 def summarise(results: list[dict], *, p_drops: Sequence[float], members: int) -> dict:

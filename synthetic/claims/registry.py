@@ -27,8 +27,9 @@ class Claim:
     """One statement with its evidence.
 
     `measure(seed)` returns the measured values (m,) or replicates (n, m) and knows no formula; `predict(seed)` is
-    called after it (only a prediction from a random start uses the seed). For an expected counterexample `control` of the prediction is not used: `control_measure`
-    gives the measurement in a case where the statement is true, and the same check must accept it.
+    called after it (only a prediction from a random start uses the seed). For an expected counterexample the
+    prediction's `control` is not used: `control_measure` gives the measurement in a case where the statement is
+    true, and the same check must accept it.
     """
 
     id: str
@@ -78,11 +79,9 @@ class ClaimResult:
         return self.verdict == self.claim.expected and self.control_rejected and enough
 
     def row(self) -> dict:
-        """One line of the table `projhead claims` prints; long results show their least certain comparison first."""
+        """One line of the table; of several comparisons the one farthest from its prediction."""
         estimate, claim = self.estimate, self.claim
-        worst = int(
-            np.argmax(np.abs(estimate.mean - self.predicted) - np.abs(self.control - self.predicted) * 1e-12)
-        )
+        worst = int(np.argmax(np.abs(estimate.mean - self.predicted)))
         spread = f" +- {estimate.se[worst]:.2g}" if claim.check.replicated else ""
         return {
             "id": claim.id,

@@ -126,6 +126,5 @@ class Sign:
 
 
 def _separation(distance, se):
-    told_apart = np.asarray(distance) > 0
-    with np.errstate(divide="ignore"):
-        return float(np.max(np.where(told_apart, distance / se, 0.0)))
+    """Largest distance in standard errors, at most 1e6 (replicates that do not differ at all)."""
+    return float(np.max(np.minimum(distance / np.maximum(se, 1e-300), 1e6)))

@@ -1,6 +1,6 @@
 """Break one line of the mathematics at a time and see whether the tests notice.
 
-``python -m tests.mutants.run [--only TEXT] [--jobs N]``; the lines are in table.toml.
+``python -m tests.mutants.run [--only TEXT] [--jobs N]``; the lines are in the .toml tables beside this file.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TABLE = Path(__file__).with_name("table.toml")
 COPIED = ("theory", "neural", "synthetic", "notebooks", "tests", "conftest.py", "pyproject.toml")
 TIMEOUT_SECONDS = 600
 VERDICTS = {0: "SURVIVED", 1: "killed"}
@@ -66,15 +65,17 @@ class Mutant:
         return f"{self.file}: {self.old.strip()} -> {self.new.strip()}"
 
 
-def load(path=TABLE):
-    """Read the table.
+def load():
+    """Read all tables.
 
     Returns
     -------
     list of Mutant
-        In the order of the file.
+        In the order of the files' names and of their lines.
     """
-    return [Mutant(**entry) for entry in tomllib.loads(path.read_text()).get("mutant", [])]
+    folder = Path(__file__).parent
+    tables = [tomllib.loads(path.read_text()) for path in sorted(folder.glob("*.toml"))]
+    return [Mutant(**entry) for table in tables for entry in table["mutant"]]
 
 
 def run_tests(test_ids, mutant=None, root=ROOT):

@@ -1,0 +1,42 @@
+"""Every claim against its measurement, with its control; and the committed ledger against the claims."""
+
+import json
+
+import pytest
+
+from synthetic.claims import CLAIMS, run_claim
+from synthetic.claims.rule import LEDGER_COMPARISONS, MIN_RESOLUTION
+from synthetic.files import clone_root
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_claim_has_its_verdict_and_rejects_its_control(claim, seed):
+    result = run_claim(claim, seed)
+    shown = json.dumps(result.to_json(), indent=1)
+    assert result.verdict == claim.expected, shown
+    assert result.control_rejected, shown
+    assert result.resolution is None or result.resolution >= MIN_RESOLUTION, shown
+    assert result.ok
+
+
+def committed():
+    return json.loads((clone_root() / "figures" / "claims.json").read_text())
+
+
+def test_ledger_holds_every_claim_as_declared():
+    assert [entry["id"] for entry in committed()] == list(CLAIMS)
+    for entry in committed():
+        claim = CLAIMS[entry["id"]]
+        for field in ("statement", "latex", "source", "reference", "assumptions", "limits", "expected"):
+            assert entry[field] == getattr(claim, field), (entry["id"], field)
+        assert entry["ok"] and entry["verdict"] == claim.expected and entry["seed"] == 0
+
+
+def test_ledger_page_shows_every_claim():
+    page = (clone_root() / "CLAIMS.md").read_text()
+    for claim in CLAIMS.values():
+        assert f"| {claim.id} |" in page and f"## {claim.id}\n\n{claim.statement}" in page
+
+
+def test_ledger_holds_no_more_comparisons_than_its_intervals_are_corrected_for():
+    assert sum(len(entry["measured"]) for entry in committed()) <= LEDGER_COMPARISONS
