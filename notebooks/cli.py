@@ -193,7 +193,7 @@ def _list(_):
         print(f"  {name}  {notebook_title(name)}")
     print("\nclaims")
     for identifier, claim in CLAIMS.items():
-        print(f"  {identifier} ({claim.source})  {claim.statement}")
+        print(f"  {identifier} ({claim.source}; {claim.expected})  {claim.statement}")
     return 0
 
 

@@ -25,7 +25,8 @@ def newton_minimum(loss: Callable[[torch.Tensor], torch.Tensor], start: np.ndarr
     RuntimeError
         If the gradient does not fall below 1e-9.
     """
-    gradient, hessian = _on_array(torch.func.grad(loss)), _on_array(torch.func.hessian(loss))
+    gradient = _on_array(lambda flat: torch.autograd.functional.jacobian(loss, flat))
+    hessian = _on_array(lambda flat: torch.autograd.functional.hessian(loss, flat, vectorize=True))
     found = minimize(
         _on_array(loss),
         start,

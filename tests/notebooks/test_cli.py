@@ -41,7 +41,11 @@ def fake_claim(identifier, ok=True):
     row |= {"id": identifier, "expected": "holds", "control": "rejected" if ok else "NOT REJECTED"}
     result = SimpleNamespace(ok=ok, row=lambda: row, to_json=lambda: {"id": identifier, "ok": ok})
     return SimpleNamespace(
-        id=identifier, source="derived", statement=f"What {identifier} says.", result=result
+        id=identifier,
+        source="derived",
+        expected="holds",
+        statement=f"What {identifier} says.",
+        result=result,
     )
 
 
@@ -168,7 +172,7 @@ def test_list_shows_titles_profiles_and_sources(ran, ledgers, monkeypatch, capsy
     monkeypatch.setattr(cli, "notebook_title", lambda name: f"Why {name}?")
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
-    for expected in ("smoke, quick, full", "01_a  Why 01_a?", "gui-1 (derived)  What gui-1 says."):
+    for expected in ("smoke, quick, full", "01_a  Why 01_a?", "gui-1 (derived; holds)  What gui-1 says."):
         assert expected in printed
 
 
