@@ -1,0 +1,215 @@
+r"""Convex margin losses seen through their proximal map, averaged over a normal margin.
+
+With :math:`x = \mu+\rho G`, :math:`P = \mathrm{prox}_{\gamma\ell}(x)` and :math:`e = -\ell'(P) = (P-x)/\gamma`,
+every quantity that the downstream equations need is a moment of e or of its slope :math:`-\partial_x e`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from scipy.special import expit, ndtr
+
+_TAIL = 9.0  # standard deviations of the margin that are integrated: P(|G| > 9) = 2e-19
+_TINY = 1e-300
+_ROOT_TWO_PI = np.sqrt(2 * np.pi)
+
+
+class Moments(NamedTuple):
+    r"""Averages over x, each an array (n,), and their derivatives by :math:`(\mu, \rho, \gamma)`, each (n, 3).
+
+    Attributes
+    ----------
+    first, second : (n,) arrays
+        :math:`\bar e = E[e]` and :math:`\nu^2 = E[e^2]`.
+    curvature : (n,) array
+        :math:`Q = -\partial_\mu E[e]`.
+    first_slope, second_slope, curvature_slope : (n, 3) arrays
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    curvature: np.ndarray
+    first_slope: np.ndarray
+    second_slope: np.ndarray
+    curvature_slope: np.ndarray
+
+
+class ConvexLoss(Protocol):
+    """What the solver of the downstream equations asks of a loss."""
+
+    def moments(self, mean: np.ndarray, spread: np.ndarray, step: np.ndarray) -> Moments:
+        """Averages for margins N(mean, spread^2) and proximal step `step`, each (n,)."""
+
+
+class MarginProx(Protocol):
+    r"""A user's own convex loss of the margin, given by its proximal map.
+
+    `prox(x, step)` returns :math:`\arg\min_m \ell(m) + (x-m)^2/(2\,\mathrm{step})` for arrays that broadcast. A loss
+    that is not smooth may also have `kinks(step)`: the values of x, as a sequence of arrays of the shape of `step`, at
+    which its proximal map bends; without them the quadrature loses digits there.
+
+    Examples
+    --------
+    The squared loss, and a hinge:
+
+    >>> class Squared:
+    ...     def prox(self, x, step):
+    ...         return (x + step) / (1 + step)
+    >>> class Hinge:
+    ...     def prox(self, x, step):
+    ...         return np.where(x < 1 - step, x + step, np.maximum(x, 1))
+    ...     def kinks(self, step):
+    ...         return 1 - step, np.ones_like(step)
+    """
+
+    def prox(self, x: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Proximal map of step times the loss."""
+
+
+class Logistic:
+    r""":math:`\ell(m) = \log(1+e^{-m})`.
+
+    The integral runs over P, where the proximal map is explicit: :math:`x = P - \gamma/(1+e^P)`,
+    :math:`dx = (1+\gamma\ell'')dP`, :math:`P = \sinh t`, trapezoid rule in t.
+    """
+
+    nodes = 240
+
+    def moments(self, mean, spread, step):
+        """Averages, accurate to round-off for spreads .01 to 100 and steps up to 1e8."""
+        ends = np.stack([mean - _TAIL * spread, mean + _TAIL * spread])
+        low, high = np.arcsinh(_logistic_prox(ends, step))
+        t = low + (high - low) * np.linspace(0.0, 1.0, self.nodes)[:, None]
+        grow = np.exp(t)
+        shrink = 1 / grow
+        point = (grow - shrink) / 2
+        pull = expit(-point)  # e = -l'(P)
+        bend = pull * (1 - pull)  # l''(P)
+        deviate = (point - (step * pull + mean)) / spread
+        density = np.exp(-0.5 * deviate**2) * (grow + shrink)
+        density *= (high - low) / (2 * (self.nodes - 1) * _ROOT_TWO_PI * spread)
+        band = density * bend
+        whole = (density + step * band) * pull
+        return _from_band(np.sum(whole, 0), np.sum(whole * pull, 0), band, pull, deviate, spread)
+
+
+def _logistic_prox(x, step):
+    """P with P - step / (1 + e^P) = x: Newton in z = log(P - x), where the equation is convex and increasing."""
+    log_step = np.log(step)
+    z = np.log(np.minimum(step, np.maximum(-x, 0) + np.log1p(step)))  # right of the root
+    for _ in range(12):
+        lift = np.exp(z)
+        point = x + lift
+        change = (z + np.logaddexp(0, point) - log_step) / (1 + expit(point) * lift)
+        z = z - change
+        if np.max(change) < 1e-3:
+            break
+    return x + np.exp(z)
+
+
+class Hinge:
+    r""":math:`\ell(m) = (1-m)_+`; e rises linearly from 0 at x = 1 to 1 at x = 1 - step.
+
+    With :math:`b = (1-\mu)/\rho`, :math:`g = \gamma/\rho`: :math:`\bar e = \int_0^1\Phi(b-gu)du`,
+    :math:`\nu^2 = \int_0^1 2u\Phi(b-gu)du`, :math:`Q = \frac1\rho\int_0^1\varphi(b-gu)du`, by Gauss-Legendre over the
+    part where the integrand varies: positive terms only, so nothing cancels at any g.
+    """
+
+    _abscissae, _weights = np.polynomial.legendre.leggauss(44)
+
+    def moments(self, mean, spread, step):
+        """Averages, accurate to round-off."""
+        b, g = (1 - mean) / spread, step / spread
+        below = np.minimum(b, 0)
+        reach = np.maximum(b, 0) + 80 / (
+            np.sqrt(below**2 + 80) - below
+        )  # integrand falls by e^-40 from its start
+        low = np.minimum(np.maximum(b - _TAIL, 0) / g, 1.0)
+        high = np.minimum(reach / g, 1.0)
+        half = (high - low) / 2
+        u = low + half * (1 + self._abscissae[:, None])
+        weight = half * self._weights[:, None]
+        deviate = b - g * u
+        inside = weight * ndtr(deviate)
+        band = weight * np.exp(-0.5 * deviate**2) / (_ROOT_TWO_PI * spread)
+        first = low + np.sum(inside, 0)
+        second = low**2 + 2 * np.sum(inside * u, 0)
+        return _from_band(first, second, band, u, deviate, spread)
+
+
+class FromProx:
+    r"""Any `MarginProx` by quadrature over G; derivatives by Stein's identity, so that only the map is needed.
+
+    Trapezoid rule with 2,401 nodes over :math:`\pm 9` standard deviations, or Gauss-Legendre with 120 nodes a piece
+    where the loss names its kinks.
+    """
+
+    _trapezoid = np.linspace(-_TAIL, _TAIL, 2401)[:, None]
+    _abscissae, _weights = np.polynomial.legendre.leggauss(120)
+    _at_once = 256
+
+    def __init__(self, loss: MarginProx):
+        self.loss = loss
+
+    def moments(self, mean, spread, step):
+        """Averages, in blocks of points that bound the memory."""
+        blocks = range(0, len(mean), self._at_once)
+        parts = [self._block(*(a[i : i + self._at_once] for a in (mean, spread, step))) for i in blocks]
+        return Moments(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+
+    def _block(self, mean, spread, step):
+        deviate, weight = self._rule(mean, spread, step)
+        x = mean + spread * deviate
+        e = (np.asarray(self.loss.prox(x, np.broadcast_to(step, x.shape)), dtype=float) - x) / step
+        if not np.all(np.isfinite(e)):
+            raise ValueError("classifier.prox must return finite numbers")
+        weight = weight * np.exp(-0.5 * deviate**2) / _ROOT_TWO_PI
+
+        def average(values, order):
+            hermite = (1, deviate, deviate**2 - 1, deviate**3 - 3 * deviate)[order]
+            return np.sum(weight * values * hermite, 0) / spread**order
+
+        first, second = average(e, 0), average(e**2, 0)
+        centred = e - first
+        slope, bend, third = (average(centred, order) for order in (1, 2, 3))
+        square, square_bend = average(e**2 - second, 1), average(e**2 - second, 2)
+        return _assembled(first, second, -slope, bend, third, square, square_bend, average(e**3, 1), spread)
+
+    def _rule(self, mean, spread, step):
+        if not hasattr(self.loss, "kinks"):
+            return self._trapezoid, np.full_like(
+                self._trapezoid, self._trapezoid[1, 0] - self._trapezoid[0, 0]
+            )
+        bends = [(np.asarray(kink, dtype=float) - mean) / spread for kink in self.loss.kinks(step)]
+        edges = np.sort(
+            np.clip([np.full_like(mean, -_TAIL), *bends, np.full_like(mean, _TAIL)], -_TAIL, _TAIL), 0
+        )
+        half = np.diff(edges, axis=0)[:, None] / 2
+        nodes = edges[:-1, None] + half * (1 + self._abscissae[:, None])
+        return nodes.reshape(-1, len(mean)), (half * self._weights[:, None]).reshape(-1, len(mean))
+
+
+def _from_band(first, second, band, e, deviate, spread):
+    """`Moments` from the nodes on which e falls: sum(band f) = E[-(de/dx) f]."""
+    turned = band * deviate
+    lifted = band * e
+    bend = -np.sum(turned, 0) / spread
+    third = -(np.sum(turned * deviate, 0) - np.sum(band, 0)) / spread**2
+    square = -2 * np.sum(lifted, 0)
+    square_bend = -2 * np.sum(lifted * deviate, 0) / spread
+    cube = -3 * np.sum(lifted * e, 0)
+    return _assembled(first, second, np.sum(band, 0), bend, third, square, square_bend, cube, spread)
+
+
+def _assembled(first, second, curvature, bend, third, square, square_bend, cube, spread):
+    """Chain rule: d/d spread = spread d^2/d mean^2, and e obeys de/d step = e de/dx."""
+    return Moments(
+        first,
+        np.maximum(second, _TINY),
+        np.maximum(curvature, _TINY),
+        np.stack([-curvature, spread * bend, square / 2], -1),
+        np.stack([square, spread * square_bend, 2 * cube / 3], -1),
+        np.stack([-bend, -spread * third, -square_bend / 2], -1),
+    )

@@ -1,0 +1,208 @@
+r"""Solver of the downstream equations of a convex loss, many points at once.
+
+Unknown are :math:`S_k = s_k/r_k`, :math:`\sigma` and :math:`\gamma`, all positive:
+:math:`S_k(\lambda c_k+Q) = \bar e`, :math:`\sigma = \gamma\nu\sqrt\delta`, :math:`\gamma\delta(\lambda+Q) = 1`, moments
+taken at mean :math:`\sum r_k^2S_k` and spread :math:`\rho = (\sum r_k^2S_k^2+\sigma^2)^{1/2}`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from theory.convex_losses import ConvexLoss
+from theory.errors import ConvergenceError
+from theory.ridge import ridge_overlaps, ridge_root
+
+TOLERANCE = 1e-12  # relative to the terms of each equation
+_GOAL = 2e-14
+_LARGEST_STEP = 3.0  # in logarithms
+_EVALUATIONS = 60
+_EASY_PENALTY = 1.0
+_PATH_STEPS = 200
+
+
+class Problem(NamedTuple):
+    """Points to solve: strengths and costs (n, k), sample_ratio and penalty (n,)."""
+
+    strengths: np.ndarray
+    costs: np.ndarray
+    sample_ratio: np.ndarray
+    penalty: np.ndarray
+
+    def take(self, rows) -> Problem:
+        """The points of the given rows."""
+        return Problem(*(field[rows] for field in self))
+
+
+class Solution(NamedTuple):
+    """Solved points: `logs` (n, k + 2) of S_k, sigma and gamma."""
+
+    logs: np.ndarray
+    loss: ConvexLoss
+    problem: Problem
+
+    @property
+    def overlaps(self) -> np.ndarray:
+        """S_k, (n, k)."""
+        return np.exp(self.logs[:, :-2])
+
+    @property
+    def noise(self) -> np.ndarray:
+        """Norm sigma of the classifier across the spikes, (n,)."""
+        return np.exp(self.logs[:, -2])
+
+
+def solve(loss: ConvexLoss, problem: Problem) -> Solution:
+    """Newton from the square loss's solution; where that fails, along a path from a large penalty.
+
+    Raises
+    ------
+    ConvergenceError
+        If an equation keeps a residual above 1e-12 of its terms; the message holds the parameters.
+    """
+    if not len(problem.penalty):
+        return Solution(np.empty((0, problem.strengths.shape[1] + 2)), loss, problem)
+    with np.errstate(all="ignore"):  # a trial point that overflows is refused by its residual
+        logs, residual = _newton(loss, problem, _ridge_start(problem))
+        lost = np.flatnonzero(~(residual <= TOLERANCE))
+        if lost.size:
+            logs[lost], residual[lost] = _continued(loss, problem.take(lost))
+    worst = int(np.argmax(residual))
+    if not residual[worst] <= TOLERANCE:
+        point = problem.take([worst])
+        raise ConvergenceError(
+            f"downstream equations: residual {residual[worst]:.1e} above {TOLERANCE:g} at strengths "
+            f"{point.strengths[0]}, costs {point.costs[0]}, sample_ratio {point.sample_ratio[0]:g}, "
+            f"penalty {point.penalty[0]:g}"
+        )
+    return Solution(logs, loss, problem)
+
+
+def equations(loss: ConvexLoss, problem: Problem, logs: np.ndarray):
+    """Log residuals (n, k + 2) and their Jacobian (n, k + 2, k + 2) by the logarithms of the unknowns."""
+    spikes = problem.strengths.shape[1]
+    values = np.exp(logs)
+    overlaps, noise, step = values[:, :spikes], values[:, spikes], values[:, spikes + 1]
+    squared = problem.strengths**2
+    mean_slope = squared * overlaps  # d mean / d log S_k
+    mean = np.sum(mean_slope, 1)
+    spread = np.sqrt(np.sum(mean_slope * overlaps, 1) + noise**2)
+    m = loss.moments(mean, spread, step)
+    direction = np.zeros((len(logs), 3, spikes + 2))  # d (mean, spread, step) / d logs
+    direction[:, 0, :spikes] = mean_slope
+    direction[:, 1, :spikes] = mean_slope * overlaps / spread[:, None]
+    direction[:, 1, spikes] = noise**2 / spread
+    direction[:, 2, spikes + 1] = step
+    first, second, curvature = (
+        np.matmul(slope[:, None], direction)[:, 0] / value[:, None]
+        for slope, value in (
+            (m.first_slope, m.first),
+            (m.second_slope, m.second),
+            (m.curvature_slope, 1.0 + 0 * step),
+        )
+    )
+    held = problem.penalty[:, None] * problem.costs + m.curvature[:, None]
+    total = problem.penalty + m.curvature
+    log_first = np.log(m.first)
+    residual = np.empty_like(logs)
+    residual[:, :spikes] = logs[:, :spikes] + np.log(held) - log_first[:, None]
+    residual[:, spikes] = (
+        logs[:, spikes] - logs[:, spikes + 1] - 0.5 * np.log(problem.sample_ratio * m.second)
+    )
+    residual[:, spikes + 1] = logs[:, spikes + 1] + np.log(problem.sample_ratio * total)
+    jacobian = np.empty((len(logs), spikes + 2, spikes + 2))
+    jacobian[:, :spikes] = curvature[:, None] / held[..., None] - first[:, None]
+    jacobian[:, spikes] = -second / 2
+    jacobian[:, spikes + 1] = curvature / total[:, None]
+    diagonal = np.arange(spikes + 2)
+    jacobian[:, diagonal, diagonal] += 1
+    jacobian[:, spikes, spikes + 1] -= 1
+    return residual, jacobian
+
+
+def _continued(loss, problem):
+    """Newton from a large penalty down to the wanted one, each point with its own stride and extrapolation.
+
+    A penalty of 0 is the end of the path at 1e-12.
+    """
+    target = np.log(np.maximum(problem.penalty, 1e-12))
+    here = np.maximum(target, np.log(_EASY_PENALTY))
+    easy = problem._replace(penalty=np.exp(here))
+    logs, residual = _newton(loss, easy, _ridge_start(easy))
+    slope = np.zeros_like(logs)
+    stride = np.ones(len(here))
+    reached = residual.copy()
+    open_rows = np.flatnonzero(residual <= TOLERANCE)
+    for _ in range(_PATH_STEPS):
+        if not open_rows.size:
+            break
+        goal = np.maximum(target[open_rows], here[open_rows] - stride[open_rows])
+        moved = goal - here[open_rows]
+        last = goal == target[open_rows]
+        points = problem.take(open_rows)
+        points = points._replace(penalty=np.where(last, points.penalty, np.exp(goal)))
+        found, size = _newton(loss, points, logs[open_rows] + slope[open_rows] * moved[:, None])
+        good = size <= TOLERANCE
+        rows = open_rows[good]
+        if rows.size:
+            change = found[good] - logs[rows]
+            far = np.abs(moved[good]) > 0
+            slope[rows[far]] = change[far] / moved[good][far, None]
+            logs[rows], here[rows], stride[rows] = found[good], goal[good], 2 * stride[rows]
+        stride[open_rows[~good]] /= 4
+        done = open_rows[good & last]
+        reached[done] = size[good & last]
+        open_rows = open_rows[~(good & last) & (stride[open_rows] > 1e-6)]
+    finished = np.isin(np.arange(len(here)), open_rows, invert=True) & (here == target)
+    return logs, np.where(finished, reached, np.inf)
+
+
+def _newton(loss, problem, start):
+    """Damped Newton, every point with its own step length; returns logs and the largest residual of each point."""
+    logs = start.copy()
+    residual, jacobian = equations(loss, problem, logs)
+    best = _size(residual)
+    step, scale = _step(residual, jacobian), np.ones(len(logs))
+    open_rows = np.arange(len(logs))
+    for _ in range(_EVALUATIONS):
+        trial = logs[open_rows] + scale[:, None] * step
+        residual, jacobian = equations(loss, problem, trial)
+        size = _size(residual)
+        better = size < (1 - 0.1 * scale) * best[open_rows]
+        improved = open_rows[better]
+        logs[improved], best[improved] = trial[better], size[better]
+        if np.any(better):
+            step[better] = _step(residual[better], jacobian[better])
+        scale = np.where(better, 1.0, scale / 4)
+        settled = (best[open_rows] <= _GOAL) | (~better & (best[open_rows] <= TOLERANCE)) | (scale < 1e-3)
+        if np.all(settled):
+            break
+        if np.any(settled):
+            keep = ~settled
+            open_rows, step, scale, problem = open_rows[keep], step[keep], scale[keep], problem.take(keep)
+    return logs, best
+
+
+def _size(residual):
+    size = np.max(np.abs(residual), axis=1)
+    return np.where(np.isnan(size), np.inf, size)
+
+
+def _step(residual, jacobian):
+    try:
+        step = -np.linalg.solve(jacobian, residual[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        step = -np.linalg.solve(jacobian + 1e-8 * np.eye(jacobian.shape[-1]), residual[..., None])[..., 0]
+    longest = np.max(np.abs(step), axis=1, keepdims=True)
+    return step * np.minimum(1, _LARGEST_STEP / np.maximum(longest, _LARGEST_STEP))
+
+
+def _ridge_start(problem):
+    """Solution of the square loss, its penalty never below 1e-3."""
+    penalty = np.maximum(problem.penalty, 1e-3)
+    overlaps, noise = ridge_overlaps(problem.strengths, problem.costs, problem.sample_ratio, penalty)
+    x = ridge_root(problem.sample_ratio, penalty)
+    step = np.where(penalty < 1, x / penalty - 1, 1 / (problem.sample_ratio * (1 + x) - 1))
+    return np.log(np.concatenate([overlaps, np.stack([noise, step], 1)], 1))

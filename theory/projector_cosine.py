@@ -1,0 +1,214 @@
+r"""Cosine similarity: the exact loss in p dimensions and its limit for many dimensions.
+
+Only :math:`k = (1+\kappa)^2` matters, and the temperature truly does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import gammaln, hyp0f1
+
+from theory import checks
+from theory.errors import AssumptionError
+from theory.mixture_arguments import flattened, signal
+from theory.projector_quadrature import posterior_pull
+from theory.roots import falling_root
+
+_LOWEST_TEMPERATURE = 0.002
+_LOG_GAINS = np.linspace(-4.0, 4.0, 25)
+
+
+def cosine_loss(signal_norm, sigma, temperature, dim, gain) -> float:
+    r"""Population loss :math:`-E\cos(z_1,z_2)/\tau+E\log E'e^{\cos(z_1,z')/\tau}` at one gain, scalars only.
+
+    :math:`E\cos` by :math:`1/|z| = \pi^{-1/2}\int e^{w/2-e^w|z|^2}dw` for both views; the second term by the density of
+    :math:`x_u/|x_\perp|`, with :math:`E e^{A\omega} = {}_0F_1(m/2; A^2/4)` over the m = p - 1 noise directions.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    signal_norm : float >= 0
+    sigma : float >= 0
+    temperature : float >= .002
+    dim : int >= 3
+    gain : float > 0
+    """
+    r, sigma = checks.scalar("signal_norm", signal_norm, 0.0), checks.scalar("sigma", sigma, 0.0)
+    temperature = checks.scalar("temperature", temperature, _LOWEST_TEMPERATURE)
+    gain = checks.scalar("gain", gain, 0.0, open_low=True)
+    return _Cosine(r, sigma, temperature, checks.integer("dim", dim, 3))(gain**2)
+
+
+def cosine_gain(signal_norm, sigma, temperature, dim):
+    """Gain at the minimum of `cosine_loss`, to about 1e-6; arrays broadcast, one search a point.
+
+    Source: derived.
+    """
+    r, sigma = signal(signal_norm), checks.in_range("sigma", sigma, 0.0)
+    temperature = checks.in_range("temperature", temperature, _LOWEST_TEMPERATURE)
+    dims = checks.in_range("dim", dim, 3)
+    if np.any(dims != np.round(dims)):
+        raise ValueError(f"dim must be whole numbers, got {checks.show(dims)}")
+    shape, *flat = flattened(r, sigma, temperature, dims)
+    return np.reshape([_one_gain(*point) for point in zip(*flat, strict=True)], shape)[()]
+
+
+def cosine_expands(signal_norm, sigma, scale):
+    r"""Whether the limiting loss expands: :math:`\frac12qt^3+q^2T(t/v) < \sigma^2/v`.
+
+    :math:`t = ((1+4\lambda^2)^{1/2}-1)/(2\lambda)`, :math:`q = 1-t^2`, :math:`\lambda = 1/\mathrm{scale}`. Shrinkage
+    needs a window of temperatures, about :math:`2\sigma^2/v < \tau p < (1+\sigma^2+r^2)/\sigma^2`, and none is left for
+    strong augmentation. The gradient at W = I and the global minimum agree in sign.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    signal_norm : float or array, > 0
+    sigma : float or array, >= 0
+    scale : float or array, > 0
+        :math:`\tau p`, temperature times dimension.
+
+    Returns
+    -------
+    bool or array of bools
+    """
+    shape, margin = _margin(signal_norm, sigma, scale)
+    return np.reshape(margin > 0, shape)[()]
+
+
+def cosine_expansion_margin(signal_norm, sigma, scale):
+    r""":math:`\sigma^2/v-\frac12qt^3-q^2T(t/v)`, positive for expansion; arguments as in `cosine_expands`."""
+    shape, margin = _margin(signal_norm, sigma, scale)
+    return np.reshape(margin, shape)[()]
+
+
+def cosine_gain_limit(signal_norm, sigma, scale):
+    r"""Gain at the minimum of the limiting loss, :math:`p\to\infty` at fixed :math:`\tau p` = `scale`.
+
+    Source: derived.
+
+    Raises
+    ------
+    AssumptionError
+        If :math:`\tau p\le 2r^2\sigma^2/(v(v+r^2))`: the gain then grows as the root of the dimension.
+    """
+    shape, r, v, inverse = _limit_world(signal_norm, sigma, scale)
+    growing = inverse * 2 * r**2 * (v - 1) >= v * (v + r**2)
+    if np.any(growing):
+        i = int(np.argmax(growing))
+        least = 2 * r[i] ** 2 * (v[i] - 1) / (v[i] * (v[i] + r[i] ** 2))
+        raise AssumptionError(
+            f"scale must exceed 2 r^2 sigma^2 / (v (v + r^2)) = {least:.6g}"
+            f", got {1 / inverse[i]:g}: the gain grows with the dimension"
+        )
+    t = _overlap(inverse)
+
+    def falls(log_a):
+        return -_limit_slope(np.exp(log_a), t, r, v), np.full_like(log_a, np.nan)
+
+    centre = np.log(inverse)
+    found = falling_root(falls, centre - 12, centre + 30, "cosine limit")
+    return np.reshape(np.exp((found - centre) / 2), shape)[()]
+
+
+def _margin(signal_norm, sigma, scale):
+    shape, r, v, inverse = _limit_world(signal_norm, sigma, scale)
+    if np.any(r == 0):
+        raise ValueError("signal_norm must be > 0: without signal nothing is expanded")
+    t = _overlap(inverse)
+    q = 1 - t**2
+    pull, _ = posterior_pull(r, v, t / v)
+    return shape, (v - 1) / v - q * t**3 / 2 - q**2 * pull / r**2
+
+
+def _limit_world(signal_norm, sigma, scale):
+    scale = checks.in_range("scale", scale, 0.0, open_low=True)
+    shape, r, sigma, scale = flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0), scale)
+    return shape, r, 1 + sigma**2, 1 / scale
+
+
+def _overlap(inverse):
+    return 2 * inverse / (1 + np.sqrt(1 + 4 * inverse**2))
+
+
+def _limit_slope(a, t, r, v):
+    """Derivative of the limiting loss by A = lambda k."""
+    d = 1 + a * t
+    pull, _ = posterior_pull(r, v, a / (v * d))
+    push = r**2 * (v - 1) / v**2 + t * (v + r**2) / (2 * v) + t / (2 * d)
+    return (v + r**2) * a * (d + 1) / (2 * v * d**2) - push - (r**2 * t / 2 - pull) / (v * d**2)
+
+
+class _Cosine:
+    """Exact loss of one world as a function of k."""
+
+    def __init__(self, r, sigma, temperature, dim):
+        self.r, self.v, self.temperature, self.noise_dim = r, 1 + sigma**2, temperature, dim - 1
+        self._ratios()
+
+    def __call__(self, k):
+        return self._apart(k) - self._together(k) / self.temperature
+
+    def _ratios(self):
+        """Nodes and weights of X / |Y|, X ~ N(r, v) and |Y|^2 ~ v chi^2_m, on the scale asinh."""
+        m, centre = self.noise_dim, self.r / np.sqrt(self.v)
+        reach = 7 / np.sqrt(2 * m)
+        log_chi, chi_step = np.linspace(
+            0.5 * np.log(m) - 4 * reach, 0.5 * np.log(m) + reach, 161, retstep=True
+        )
+        chi = np.exp(log_chi)
+        log_density = m * log_chi - 0.5 * chi**2 - (m / 2 - 1) * np.log(2) - gammaln(m / 2)
+        low, high = np.arcsinh(
+            np.array([centre - 8, centre + 8]) / np.sqrt(m) * np.exp([1.5 * reach, 2 * reach])
+        )
+        grid, step = np.linspace(low, high, 161, retstep=True)
+        ratio = np.sinh(grid)
+        normal = np.exp(-0.5 * (ratio[:, None] * chi - centre) ** 2) * chi / np.sqrt(2 * np.pi)
+        weights = normal @ (np.exp(log_density) * chi_step) * np.cosh(grid) * step
+        self.ratio, self.weights = ratio, weights / weights.sum()
+
+    def _apart(self, k):
+        """E log E' exp(cos / temperature)."""
+        slope = np.sqrt(k) * self.ratio
+        sine = 1 / np.sqrt(1 + slope**2)
+        cosine = slope * sine
+        noise = hyp0f1(self.noise_dim / 2, (np.outer(sine, sine) / self.temperature) ** 2 / 4)
+        return self.weights @ np.log(
+            np.cosh(np.outer(cosine, cosine) / self.temperature) * noise @ self.weights
+        )
+
+    def _together(self, k):
+        """E cos of a positive pair."""
+        m, v, r = self.noise_dim, self.v, self.r
+        w = np.arange(-44.0, 12.0 + 30.0 / m, 0.25) - np.log(m * v)
+        d = 2 * np.exp(w)
+        one, two = d[:, None], d[None, :]
+        noise = (1 + one * v) * (1 + two * v) - one * two
+        one, two = k * one, k * two
+        along = (1 + one * v) * (1 + two * v) - one * two
+        first, second = 1 + (v - 1) * two, 1 + (v - 1) * one
+        exponent = -0.5 * r**2 * (one * first + two * second) / along
+        bracket = m / noise + k * (1 + r**2 * first * second / along) / along
+        log_size = (w[:, None] + w[None, :]) / 2 - m / 2 * np.log(noise) - 0.5 * np.log(along) + exponent
+        return np.sum(np.exp(log_size) * bracket) * 0.25**2 / np.pi
+
+
+def _one_gain(r, sigma, temperature, dim):
+    loss = _Cosine(r, sigma, temperature, int(dim))
+    values = [loss(np.exp(2 * g)) for g in _LOG_GAINS]
+    best = int(np.argmin(values))
+    if best in (0, len(_LOG_GAINS) - 1):
+        raise AssumptionError(
+            f"the cosine gain lies outside e^-4 to e^4 at signal_norm {r:g}, sigma {sigma:g}, "
+            f"temperature {temperature:g}, dim {dim:g}"
+        )
+    found = minimize_scalar(
+        lambda g: loss(np.exp(2 * g)),
+        bounds=(_LOG_GAINS[best - 1], _LOG_GAINS[best + 1]),
+        method="bounded",
+        options={"xatol": 1e-8},
+    )
+    return float(np.exp(found.x))
