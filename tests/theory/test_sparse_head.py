@@ -1,0 +1,150 @@
+"""Penalised minima against brute force over matrices and over grids, and the jumps against both sides."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize, minimize_scalar
+
+import theory
+
+MODEL = theory.FeatureModel([0.5, 0.8, 1.2, 1.6], [0.1, 0.3, 0.2, 0.0], 0.4)
+LAMBDA1, LAMBDA2, MU = 0.02, 0.05, 0.03
+
+
+def brute_force(growth, decay, cost):
+    """Best (before, after) of one feature on a fine grid of both weights, refined."""
+    grid = np.geomspace(1e-3, 3, 400)
+    a, b = np.meshgrid(grid, grid)
+    value = -2 * growth * (a * b) ** 2 + decay * (a * b) ** 4 + cost(a, b)
+    i = np.unravel_index(value.argmin(), value.shape)
+    found = minimize(
+        lambda x: -2 * growth * (x[0] * x[1]) ** 2 + decay * (x[0] * x[1]) ** 4 + cost(*np.abs(x)),
+        [a[i], b[i]],
+        method="Nelder-Mead",
+        options={"xatol": 1e-10, "fatol": 1e-15},
+    )
+    return (abs(found.x[0]), abs(found.x[0] * found.x[1])) if found.fun < 0 else (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "scheme, cost",
+    [
+        (theory.WeightDecay(LAMBDA1, MU), lambda a, b: LAMBDA1 * a**2 + MU * b**2),
+        (theory.SparseHead(LAMBDA1, LAMBDA2), lambda a, b: LAMBDA1 * a**2 + LAMBDA2 * b),
+        (
+            theory.SparseHead(LAMBDA1, LAMBDA2, MU),
+            lambda a, b: LAMBDA1 * a**2 + LAMBDA2 * b + MU * b**2,
+        ),
+        (theory.SparseHead(0.3, 0.3, 0.1), lambda a, b: 0.3 * a**2 + 0.3 * b + 0.1 * b**2),
+    ],
+    ids=repr,
+)
+def test_each_feature_against_brute_force_over_both_weights(scheme, cost):
+    found = theory.penalised_weights(MODEL, scheme)
+    for i, (rho, phi, variance) in enumerate(zip(MODEL.retention, MODEL.phi, MODEL.variance, strict=True)):
+        before, after = brute_force(rho * phi**2, variance**2, cost)
+        assert found.before[i] == pytest.approx(before, abs=1e-5)
+        assert found.after[i] == pytest.approx(after, abs=1e-5)
+
+
+def test_closed_forms_of_the_weight_before_the_head():
+    decay = theory.penalised_weights(MODEL, theory.WeightDecay(LAMBDA1, MU))
+    np.testing.assert_allclose(decay.before, (MU / LAMBDA1) ** 0.25 * np.sqrt(decay.after), rtol=1e-12)
+    sparse = theory.penalised_weights(MODEL, theory.SparseHead(LAMBDA1, LAMBDA2))
+    np.testing.assert_allclose(sparse.before, np.cbrt(LAMBDA2 * sparse.after / (2 * LAMBDA1)), rtol=1e-12)
+
+
+def test_both_schemes_are_the_ends_of_one_family():
+    same = [theory.penalised_weights(MODEL, theory.SparseHead(LAMBDA1, head, MU)) for head in (0.0, 1e-13)]
+    decay = theory.penalised_weights(MODEL, theory.WeightDecay(LAMBDA1, MU))
+    for one in same:
+        np.testing.assert_allclose(one.before, decay.before, atol=1e-11)
+    vanishing = theory.penalised_weights(MODEL, theory.WeightDecay(1e-14, 1e-14))
+    np.testing.assert_allclose(vanishing.after, theory.layer_weights(MODEL)[1], rtol=1e-12)
+    np.testing.assert_allclose(vanishing.before, theory.layer_weights(MODEL)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("head_decay", [0.0, 0.02])
+def test_the_jump_of_the_sparse_head(head_decay):
+    edge = theory.drop_penalty(MODEL, LAMBDA1, head_decay)
+    full = theory.layer_weights(MODEL)[1]
+    for i in range(4):
+        for side, kept in ((0.9999, True), (1.0001, False)):
+            scheme = theory.SparseHead(LAMBDA1, side * edge[i], head_decay)
+            after = theory.penalised_weights(MODEL, scheme).after[i]
+            assert (after > 0) == kept
+            if kept:
+                assert np.sqrt(2 / 3) * full[i] <= after
+                assert head_decay or after == pytest.approx(np.sqrt(0.8) * full[i], rel=1e-4)
+
+
+def test_the_jump_of_weight_decay():
+    growth, decay = MODEL.retention * MODEL.phi**2, MODEL.variance**2
+    edge = ((4 / 3) * growth * np.sqrt(2 * growth / (3 * decay)) / 2) ** 2  # of the product of both penalties
+    for i in range(4):
+        inside = theory.penalised_weights(MODEL, theory.WeightDecay(1.0, 0.99999 * edge[i]))
+        outside = theory.penalised_weights(MODEL, theory.WeightDecay(1.0, 1.00001 * edge[i]))
+        assert inside.after[i] == pytest.approx(np.sqrt(2 / 3) * theory.layer_weights(MODEL)[1][i], rel=1e-4)
+        assert outside.after[i] == 0
+
+
+def test_drop_penalty_is_zero_where_the_decay_alone_drops():
+    assert np.all(theory.drop_penalty(MODEL, 1.0, 5.0) == 0)
+    assert theory.drop_penalty(theory.FeatureModel([1.0], [1.0], 0.1), 0.1)[0] == 0
+
+
+@pytest.mark.parametrize("scheme", [theory.SparseHead(0.01, 0.1), theory.WeightDecay(0.01, 0.1)], ids=repr)
+def test_drop_strength_separates_kept_from_dropped(scheme):
+    edge = theory.drop_strength(scheme, 0.64, 0.3)
+    model = theory.FeatureModel([edge * 0.999, edge * 1.001], 0.2, 0.3)
+    weights = theory.pre_head_weights(model, scheme)
+    assert weights[0] == 0 < weights[1]
+
+
+def test_rank_keeps_the_features_of_lowest_minimum():
+    scheme = theory.SparseHead(LAMBDA1, LAMBDA2)
+    free, tight = (theory.penalised_weights(MODEL, scheme, rank) for rank in (None, 2))
+    kept = tight.after > 0
+    assert kept.sum() == 2
+    assert free.minimum[kept].max() < free.minimum[~kept].min()
+    twins = theory.FeatureModel([1.0, 1.0], 0.1, 0.3)
+    with pytest.raises(theory.AssumptionError, match="not determined"):
+        theory.penalised_weights(twins, scheme, 1)
+
+
+def test_one_output_never_mixes_features():
+    """Minimum over all vectors u of -2 u'Ku + (u'Su)^2 + P(|u|), from many starts, is the best single feature."""
+    scheme, rng = theory.SparseHead(0.05, 0.1), np.random.default_rng(0)
+    strength = 3 * np.cbrt(0.05) * 0.05 ** (2 / 3)
+
+    def loss(u):
+        return (
+            -2 * u @ MODEL.cross_cov @ u + (u @ MODEL.cov @ u) ** 2 + strength * (u @ u + 1e-300) ** (1 / 3)
+        )
+
+    best = min(minimize(loss, rng.standard_normal(4), method="BFGS").fun for _ in range(30))
+    assert best == pytest.approx(theory.penalised_weights(MODEL, scheme, 1).minimum.sum(), abs=1e-7)
+
+
+def test_the_penalty_is_the_least_over_the_split_of_the_weight():
+    scheme = theory.SparseHead(LAMBDA1, LAMBDA2, MU)
+    found = theory.penalised_weights(MODEL, scheme)
+    for before, after in zip(found.before, found.after, strict=True):
+        best = minimize_scalar(
+            lambda log, after=after: (
+                LAMBDA1 * np.exp(2 * log) + LAMBDA2 * after * np.exp(-log) + MU * after**2 * np.exp(-2 * log)
+            ),
+            bounds=(-4, 4),
+            method="bounded",
+            options={"xatol": 1e-10},
+        )
+        assert np.log(before) == pytest.approx(best.x, abs=1e-6)
+
+
+def test_tiny_and_huge_penalties_do_not_fail():
+    for size in 10.0 ** np.arange(-14, 5, 2):
+        for scheme in (
+            theory.SparseHead(size, 1e-3, size),
+            theory.SparseHead(1e-3, size),
+            theory.WeightDecay(size, 1.0),
+        ):
+            assert np.all(np.isfinite(theory.pre_head_weights(MODEL, scheme)))

@@ -1,0 +1,107 @@
+r"""What gradient flow on two adjacent linear layers conserves, for any loss and any data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theory import checks
+
+
+def imbalance(encoder, head, ratio: float = 1.0) -> np.ndarray:
+    r"""Conserved matrix :math:`W_1W_1^T - W_2^TW_2/c`.
+
+    With :math:`G = \partial L/\partial(W_2W_1)`: :math:`\dot W_1 = -W_2^TG` and :math:`\dot W_2 = -c\,GW_1^T`, so
+    :math:`d(W_1W_1^T)/dt = -W_2^TGW_1^T - W_1G^TW_2 = d(W_2^TW_2)/dt / c`, whatever the loss, the data and the layers
+    around these two. Source: derived here after Arora et al. (2018); Xue et al. (ICLR 2024) name it Theorem 3.4.
+
+    Parameters
+    ----------
+    encoder : (m, d) array
+        W_1, the layer before the representation.
+    head : (p, m) array
+        W_2, the layer after it; no bias.
+    ratio : float > 0
+        Learning rate c of the head over the encoder's.
+
+    Returns
+    -------
+    (m, m) array
+    """
+    encoder, head = checks.real("encoder", encoder), checks.real("head", head)
+    ratio = checks.scalar("ratio", ratio, 0.0, open_low=True)
+    if encoder.ndim != 2 or head.ndim != 2 or head.shape[1] != encoder.shape[0]:
+        raise ValueError(
+            f"encoder and head must have shapes (m, d) and (p, m), got {encoder.shape} and {head.shape}"
+        )
+    return encoder @ encoder.T - head.T @ head / ratio
+
+
+def decayed_imbalance(start, penalty: float, time: float) -> np.ndarray:
+    r"""Imbalance after `time` of gradient flow with penalty :math:`\lambda(\|W_1\|_F^2 + \|W_2\|_F^2)`.
+
+    :math:`e^{-4\lambda t}(W_1W_1^T - W_2^TW_2)(0)`: weight decay balances the layers. Equal learning rates.
+    Source: derived here.
+
+    Parameters
+    ----------
+    start : (m, m) array
+        Imbalance at time 0.
+    penalty : float >= 0
+        :math:`\lambda`; half of torch's weight_decay.
+    time : float >= 0
+    """
+    rate = 4 * checks.scalar("penalty", penalty, 0.0)
+    return np.exp(-rate * checks.scalar("time", time, 0.0)) * checks.real("start", start)
+
+
+def null_space_energy(start, head) -> float:
+    r"""Squared norm of the representation's map inside the null space of the head.
+
+    For every n with :math:`W_2n = 0` at the end, :math:`\|W_1^Tn\|^2 = n^T C n` with C the conserved imbalance at the
+    start. Returned is the sum over an orthonormal basis of the null space, :math:`\mathrm{tr}(PCP)`: what the start
+    left where the head does not look. Source: derived here, on Gupta et al. (2022), section 3.2.
+
+    Parameters
+    ----------
+    start : (m, m) array
+        `imbalance` at time 0, for the ratio of the training.
+    head : (p, m) array
+        W_2 at the end.
+    """
+    start, head = checks.real("start", start), checks.real("head", head)
+    if head.ndim != 2 or start.shape != (head.shape[1],) * 2:
+        raise ValueError(
+            f"start and head must have shapes (m, m) and (p, m), got {start.shape} and {head.shape}"
+        )
+    return float(np.trace(_null_projector(head) @ start))
+
+
+def frozen_head_encoder(matrix, network, start) -> np.ndarray:
+    r"""Encoder that gradient flow through a fixed head reaches: :math:`W_1 = A^+W + (I - A^+A)W_1(0)`.
+
+    Gradients of the encoder lie in the range of :math:`A^T`, so its part in the null space of A stays where it
+    started; the rest is fixed by the end-to-end map W that was reached. Source: derived here.
+
+    Parameters
+    ----------
+    matrix : (p, m) array
+        The fixed head A, of any rank.
+    network : (p, d) array
+        End-to-end map reached; its columns in the range of A.
+    start : (m, d) array
+        Encoder at time 0.
+    """
+    matrix, network, start = (
+        checks.real(name, value)
+        for name, value in (("matrix", matrix), ("network", network), ("start", start))
+    )
+    if start.ndim != 2 or network.ndim != 2 or matrix.shape != (network.shape[0], start.shape[0]):
+        raise ValueError(
+            "matrix, network and start must have shapes (p, m), (p, d) and (m, d), got "
+            f"{matrix.shape}, {network.shape} and {start.shape}"
+        )
+    return np.linalg.pinv(matrix) @ network + _null_projector(matrix) @ start
+
+
+def _null_projector(matrix):
+    return np.eye(matrix.shape[1]) - np.linalg.pinv(matrix) @ matrix

@@ -1,0 +1,151 @@
+"""Ways to train a linear projection head on top of a linear encoder: one small frozen class each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from theory import checks
+
+_SMALLEST = np.finfo(float).tiny
+
+
+class Scheme:
+    """A head and how it is trained; argument of `pre_head_weights`."""
+
+
+@dataclass(frozen=True)
+class NoHead(Scheme):
+    """The loss acts on the representation itself."""
+
+
+@dataclass(frozen=True)
+class JointTraining(Scheme):
+    """Encoder and head by one gradient flow, from a balanced or vanishing start."""
+
+
+@dataclass(frozen=True)
+class LayerOf(Scheme):
+    """Layer `layer` (1-based) of `depth` jointly trained linear layers, balanced or vanishing start.
+
+    The last layer is the head's output, so `layer` equal to `depth` is the embedding.
+    """
+
+    layer: int
+    depth: int
+
+    def __post_init__(self):
+        checks.integer("depth", self.depth, 1)
+        checks.integer("layer", self.layer, 1, self.depth)
+
+
+@dataclass(frozen=True)
+class HeadSpeed(Scheme):
+    """Gradient flow from W_1 = `start` Q (orthonormal rows or columns) and a vanishing head.
+
+    The head's learning rate is `ratio` times the encoder's; `start` = 0 is the limit of a vanishing encoder.
+    """
+
+    start: float
+    ratio: float
+
+    def __post_init__(self):
+        checks.scalar("start", self.start, 0.0)
+        checks.scalar("ratio", self.ratio, 0.0, open_low=True)
+
+
+@dataclass(frozen=True)
+class Bilevel(Scheme):
+    """The head is at its exact minimum all the time; the encoder flows from `start` Q (as in `HeadSpeed`)."""
+
+    start: float
+
+    def __post_init__(self):
+        checks.scalar("start", self.start, 0.0, open_low=True)
+
+
+@dataclass(frozen=True)
+class WeightDecay(Scheme):
+    """Penalty `encoder` |W_1|_F^2 + `head` |W_2|_F^2 (torch's weight_decay is twice these)."""
+
+    encoder: float
+    head: float
+
+    def __post_init__(self):
+        checks.scalar("encoder", self.encoder, 0.0, open_low=True)
+        checks.scalar("head", self.head, 0.0, open_low=True)
+
+
+@dataclass(frozen=True)
+class SparseHead(Scheme):
+    """Penalty `encoder` |W_1|_F^2 + `head` |W_2|_{2,1} + `head_decay` |W_2|_F^2.
+
+    The groups of the 2,1-norm are the columns of W_2: one for each unit of the representation.
+    """
+
+    encoder: float
+    head: float
+    head_decay: float = 0.0
+
+    def __post_init__(self):
+        checks.scalar("encoder", self.encoder, 0.0, open_low=True)
+        checks.scalar("head", self.head, 0.0)
+        checks.scalar("head_decay", self.head_decay, 0.0)
+        if self.head == 0 and self.head_decay == 0:
+            raise ValueError("head or head_decay must be > 0, got 0 for both: the penalty has no minimiser")
+
+
+@dataclass(frozen=True)
+class FixedReweighting(Scheme):
+    """Fixed head diag(decay^{-i}), i = 0..p-1; the encoder has a vanishing weight decay."""
+
+    decay: float
+
+    def __post_init__(self):
+        if checks.scalar("decay", self.decay) <= 1:
+            raise ValueError(f"decay must be > 1, got {self.decay}")
+
+    def scales(self, size: int) -> np.ndarray:
+        """(size,) diagonal of the head.
+
+        Raises
+        ------
+        ValueError
+            If the smallest entry is not a normal float64.
+        """
+        if -(size - 1) * np.log(self.decay) < np.log(_SMALLEST):
+            raise ValueError(
+                f"decay must be at most {_SMALLEST ** (-1 / (size - 1)):.6g} for {size} units, got {self.decay}: "
+                "the smallest scale is not representable in float64"
+            )
+        return float(self.decay) ** -np.arange(size)
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenHead(Scheme):
+    """Fixed head of any rank, `matrix` of shape (p, m); the encoder has a vanishing weight decay."""
+
+    matrix: np.ndarray
+
+    def __post_init__(self):
+        matrix = np.array(checks.real("matrix", self.matrix))
+        if matrix.ndim != 2 or matrix.size == 0:
+            raise ValueError(f"matrix must have shape (p, m), got {matrix.shape}")
+        matrix.flags.writeable = False
+        object.__setattr__(self, "matrix", matrix)
+
+    def _key(self):
+        return (self.matrix.shape, self.matrix.tobytes())
+
+    def __eq__(self, other):
+        return isinstance(other, FrozenHead) and self._key() == other._key()
+
+    def __hash__(self):
+        return hash(self._key())
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Singular values that are not zero to round-off, decreasing; as many as the rank."""
+        values = np.linalg.svd(self.matrix, compute_uv=False)
+        return values[values > max(self.matrix.shape) * np.finfo(float).eps * values[0]]
