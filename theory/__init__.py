@@ -36,12 +36,13 @@ from theory.projector import (
     projector_loss,
     projector_metric,
 )
+from theory.projector_classes import common_mean_gain, contrast_gain
 from theory.projector_cosine import cosine_expands, cosine_expansion_margin, cosine_gain_limit, cosine_loss
+from theory.projector_negatives import finite_negatives_loss, finite_negatives_metric
 from theory.projector_other import (
     ModeWeights,
     barlow_twins_gain,
     class_positive_metric,
-    common_mean_gain,
     decoupled_inner_loss,
     decoupled_inner_metric,
     predictor_weights,
@@ -100,6 +101,7 @@ __all__ = [
     "class_positive_metric",
     "collapse_asymptote",
     "common_mean_gain",
+    "contrast_gain",
     "cosine_expands",
     "cosine_expansion_margin",
     "cosine_gain_limit",
@@ -114,6 +116,8 @@ __all__ = [
     "effective_dimensions",
     "expansion_slope",
     "expansion_threshold",
+    "finite_negatives_loss",
+    "finite_negatives_metric",
     "frozen_head_encoder",
     "imbalance",
     "inner_steps_ratio",

@@ -7,8 +7,7 @@ classifier :math:`\mathrm{sign}(\hat a\cdot g(x))` with :math:`\hat a = \frac1n\
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import gammaln, ndtr
+import scipy
 
 from theory import checks
 from theory.errors import AssumptionError, ConvergenceError
@@ -112,7 +111,7 @@ def averaging_crossings(
     grid = np.linspace(low, high, 65)
     gaps = np.array([before_minus_after(value) for value in grid])
     changes = np.flatnonzero(np.sign(gaps[:-1]) * np.sign(gaps[1:]) < 0)
-    crossings = [brentq(before_minus_after, grid[i], grid[i + 1], xtol=1e-13) for i in changes]
+    crossings = [scipy.optimize.brentq(before_minus_after, grid[i], grid[i + 1], xtol=1e-13) for i in changes]
     return np.sort(np.concatenate([crossings, grid[gaps == 0]]))
 
 
@@ -122,7 +121,7 @@ def _normal(model, weights, target, n):
     noise = weights[target] ** 4 * model.phi[target] ** 2 * model.sigma**2 + np.sum(spread**2) / n
     if noise == 0:
         return 1.0
-    return ndtr(signal / np.sqrt(noise))
+    return scipy.special.ndtr(signal / np.sqrt(noise))
 
 
 def _gil_pelaez(model, weights, target, n):
@@ -155,7 +154,12 @@ def _gil_pelaez(model, weights, target, n):
 def _imaginary_psi(t, model, kept, gains, target, n):
     """Imaginary part of the characteristic function of the score at the frequencies t."""
     pull = np.arange(n + 1)
-    log_probability = gammaln(n + 1) - gammaln(pull + 1) - gammaln(n - pull + 1) - n * np.log(2)
+    log_probability = (
+        scipy.special.gammaln(n + 1)
+        - scipy.special.gammaln(pull + 1)
+        - scipy.special.gammaln(n - pull + 1)
+        - n * np.log(2)
+    )
     likely = log_probability > -60
     mean_sign, probability = (2 * pull[likely] - n) / n, np.exp(log_probability[likely])
     phase, modulus = 0.0, 1.0

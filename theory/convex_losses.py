@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from scipy.special import expit, ndtr
+import scipy
 
 _TAIL = 9.0  # standard deviations of the margin that are integrated: P(|G| > 9) = 2e-19
 _TINY = 1e-300
@@ -85,7 +85,7 @@ class Logistic:
         grow = np.exp(t)
         shrink = 1 / grow
         point = (grow - shrink) / 2
-        pull = expit(-point)  # e = -l'(P)
+        pull = scipy.special.expit(-point)  # e = -l'(P)
         bend = pull * (1 - pull)  # l''(P)
         deviate = (point - (step * pull + mean)) / spread
         density = np.exp(-0.5 * deviate**2) * (grow + shrink)
@@ -102,7 +102,7 @@ def _logistic_prox(x, step):
     for _ in range(12):
         lift = np.exp(z)
         point = x + lift
-        change = (z + np.logaddexp(0, point) - log_step) / (1 + expit(point) * lift)
+        change = (z + np.logaddexp(0, point) - log_step) / (1 + scipy.special.expit(point) * lift)
         z = z - change
         if np.max(change) < 1e-3:
             break
@@ -132,7 +132,7 @@ class Hinge:
         u = low + half * (1 + self._abscissae[:, None])
         weight = half * self._weights[:, None]
         deviate = b - g * u
-        inside = weight * ndtr(deviate)
+        inside = weight * scipy.special.ndtr(deviate)
         band = weight * np.exp(-0.5 * deviate**2) / (_ROOT_TWO_PI * spread)
         first = low + np.sum(inside, 0)
         second = low**2 + 2 * np.sum(inside * u, 0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from theory import checks
 from theory.convex_losses import FromProx, Hinge, Logistic
@@ -143,7 +143,7 @@ def spiked_accuracy(classifier, strengths, sample_ratio, kappas, penalty=None):
     squared = rows[0] ** 2
     along = np.sum(squared * overlaps, 1)
     length = np.sqrt(np.sum(squared * overlaps**2, 1) + noise**2)
-    return np.reshape(ndtr(along / length), shape)[()]
+    return np.reshape(scipy.special.ndtr(along / length), shape)[()]
 
 
 def misaligned_accuracy(classifier, signal_norm, sample_ratio, kappa, cosine, penalty=None):
@@ -191,7 +191,9 @@ def accuracy_limits(classifier, signal_norm, sample_ratio, penalty=None) -> Limi
         elif classifier != "averaging":
             separable = (delta <= 2) | (r > separability_signal(delta))
             cosine = shrunk_hard_margin_cosine(r, delta)
-            shrunk = np.where(free, np.where(separable, ndtr(r * np.minimum(cosine, 1)), expanded), shrunk)
+            shrunk = np.where(
+                free, np.where(separable, scipy.special.ndtr(r * np.minimum(cosine, 1)), expanded), shrunk
+            )
     return Limits(*(np.reshape(side, shape)[()] for side in (shrunk, expanded)))
 
 
@@ -276,4 +278,4 @@ def loss_of(classifier):
 
 def _accuracy(r, signals, noise):
     length = np.hypot(signals, noise)
-    return ndtr(r * signals / np.where(length > 0, length, 1.0))
+    return scipy.special.ndtr(r * signals / np.where(length > 0, length, 1.0))

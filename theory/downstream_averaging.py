@@ -3,7 +3,7 @@ r"""Exact mean accuracy of the averaging classifier after a projector, at finite
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln, ndtr
+import scipy
 
 from theory import checks
 from theory.mixture_arguments import cost_of, signal
@@ -37,9 +37,14 @@ def averaging_projector_accuracy(signal_norm, samples: int, dim: int, kappa):
     log_chi, chi_step = np.linspace(
         0.5 * np.log(free) - 4 * reach, 0.5 * np.log(free) + reach, 601, retstep=True
     )
-    log_density = free * log_chi - 0.5 * np.exp(2 * log_chi) - (free / 2 - 1) * np.log(2) - gammaln(free / 2)
+    log_density = (
+        free * log_chi
+        - 0.5 * np.exp(2 * log_chi)
+        - (free / 2 - 1) * np.log(2)
+        - scipy.special.gammaln(free / 2)
+    )
     density = np.exp(log_density) * chi_step
     noise = cost[..., None, None] * np.exp(log_chi)
     score = r[..., None, None] * np.sqrt(samples) + normal[:, None]
-    accuracy = ndtr(r[..., None, None] * score / np.hypot(score, noise))
+    accuracy = scipy.special.ndtr(r[..., None, None] * score / np.hypot(score, noise))
     return np.einsum("i,...ij,j->...", weight, accuracy, density)[()]

@@ -7,7 +7,7 @@ Implicit differentiation of the downstream equations: with :math:`R(\theta, c, \
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from theory import checks
 from theory.convex_system import Problem, equations, solve
@@ -102,7 +102,7 @@ def reversal_onset(classifier, sample_ratio) -> float:
         raise ValueError(
             f"sample_ratio must allow a reversal between signal norms {low:.3g} and {high:.3g}, got {delta:g}"
         )
-    return float(brentq(slope, low, high, xtol=1e-10))
+    return float(scipy.optimize.brentq(slope, low, high, xtol=1e-10))
 
 
 _TUNED = ("ridge", "logistic", "hinge")

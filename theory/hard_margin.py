@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr, ndtri
+import scipy
 
 from theory import checks
 from theory.errors import AssumptionError
@@ -49,7 +49,7 @@ def separability_threshold(signal_norm):
 
         quantile[some] = falling_root(balance, np.zeros_like(squared), squared + 1, "separability threshold")
     with np.errstate(over="ignore"):
-        return np.exp(-log_ndtr(-quantile)).reshape(r.shape)[()]
+        return np.exp(-scipy.special.log_ndtr(-quantile)).reshape(r.shape)[()]
 
 
 def separability_signal(sample_ratio):
@@ -61,7 +61,7 @@ def separability_signal(sample_ratio):
     Source: derived.
     """
     delta = checks.in_range("sample_ratio", sample_ratio, 0.0, open_low=True)
-    quantile = np.where(delta > 2, -ndtri(1 / np.maximum(delta, 2.0)), 0.0)
+    quantile = np.where(delta > 2, -scipy.special.ndtri(1 / np.maximum(delta, 2.0)), 0.0)
     return np.sqrt(quantile / (_hazard(quantile) - quantile))[()]
 
 
@@ -118,7 +118,9 @@ class _Margins(NamedTuple):
     def margin_slope(self, b):
         """Falls through 0 where the margin is largest."""
         along, pull = self.angle(b)
-        return along - self.strength * pull, -_over(pull, along) - self.strength * self.ratio * ndtr(b)
+        return along - self.strength * pull, -_over(
+            pull, along
+        ) - self.strength * self.ratio * scipy.special.ndtr(b)
 
     def negative_margin(self, b):
         value, slope = self.margin(b)
@@ -126,7 +128,7 @@ class _Margins(NamedTuple):
 
     def stationary(self, b):
         along, pull = self.angle(b)
-        inside = self.ratio * ndtr(b)
+        inside = self.ratio * scipy.special.ndtr(b)
         share = self.cost + (1 - self.cost) * inside
         density = self.ratio * np.exp(-0.5 * b**2 - _LOG_ROOT_TWO_PI)
         slope = -_over(pull, along) * share + along * (1 - self.cost) * density
@@ -150,7 +152,7 @@ def shrunk_hard_margin_cosine(strength, sample_ratio):
 
     0 for :math:`\delta\le 2`; else :math:`(q(\delta\varphi(q)-q))^{1/2}`, because noise alone does not separate.
     """
-    quantile = np.where(sample_ratio > 2, -ndtri(1 / np.maximum(sample_ratio, 2.0)), 0.0)
+    quantile = np.where(sample_ratio > 2, -scipy.special.ndtri(1 / np.maximum(sample_ratio, 2.0)), 0.0)
     return np.sqrt(quantile * (_hazard(quantile) - quantile)) + 0 * strength
 
 
@@ -160,13 +162,13 @@ def _over(pull, along):
 
 
 def _h1(b):
-    return b * ndtr(b) + np.exp(-0.5 * b**2 - _LOG_ROOT_TWO_PI)
+    return b * scipy.special.ndtr(b) + np.exp(-0.5 * b**2 - _LOG_ROOT_TWO_PI)
 
 
 def _h2(b):
-    return (b**2 + 1) * ndtr(b) + b * np.exp(-0.5 * b**2 - _LOG_ROOT_TWO_PI)
+    return (b**2 + 1) * scipy.special.ndtr(b) + b * np.exp(-0.5 * b**2 - _LOG_ROOT_TWO_PI)
 
 
 def _hazard(q):
     """phi(q) / Phi(-q)."""
-    return np.exp(-0.5 * q**2 - _LOG_ROOT_TWO_PI - log_ndtr(-q))
+    return np.exp(-0.5 * q**2 - _LOG_ROOT_TWO_PI - scipy.special.log_ndtr(-q))

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.integrate import solve_ivp
+import scipy
 
 from theory import checks
 from theory.errors import ConvergenceError
@@ -149,7 +149,7 @@ def _integrate(flow, state, times, rtol):
     first, rows, now = 2 * flow.phi.size, [], 0.0
     for _ in range(_MOST_SEGMENTS):
         held = (state[first:] <= 0) & (flow.velocity(state)[first:] <= _NO_PULL)
-        solution = solve_ivp(
+        solution = scipy.integrate.solve_ivp(
             partial(_velocity, flow, held),
             (now, times[-1]),
             state,

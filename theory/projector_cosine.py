@@ -6,8 +6,7 @@ Only :math:`k = (1+\kappa)^2` matters, and the temperature truly does.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import gammaln, hyp0f1
+import scipy
 
 from theory import checks
 from theory.errors import AssumptionError
@@ -160,7 +159,7 @@ class _Cosine:
             0.5 * np.log(m) - 4 * reach, 0.5 * np.log(m) + reach, 161, retstep=True
         )
         chi = np.exp(log_chi)
-        log_density = m * log_chi - 0.5 * chi**2 - (m / 2 - 1) * np.log(2) - gammaln(m / 2)
+        log_density = m * log_chi - 0.5 * chi**2 - (m / 2 - 1) * np.log(2) - scipy.special.gammaln(m / 2)
         low, high = np.arcsinh(
             np.array([centre - 8, centre + 8]) / np.sqrt(m) * np.exp([1.5 * reach, 2 * reach])
         )
@@ -175,7 +174,7 @@ class _Cosine:
         slope = np.sqrt(k) * self.ratio
         sine = 1 / np.sqrt(1 + slope**2)
         cosine = slope * sine
-        noise = hyp0f1(self.noise_dim / 2, (np.outer(sine, sine) / self.temperature) ** 2 / 4)
+        noise = scipy.special.hyp0f1(self.noise_dim / 2, (np.outer(sine, sine) / self.temperature) ** 2 / 4)
         return self.weights @ np.log(
             np.cosh(np.outer(cosine, cosine) / self.temperature) * noise @ self.weights
         )
@@ -205,7 +204,7 @@ def _one_gain(r, sigma, temperature, dim):
             f"the cosine gain lies outside e^-4 to e^4 at signal_norm {r:g}, sigma {sigma:g}, "
             f"temperature {temperature:g}, dim {dim:g}"
         )
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda g: loss(np.exp(2 * g)),
         bounds=(_LOG_GAINS[best - 1], _LOG_GAINS[best + 1]),
         method="bounded",

@@ -211,25 +211,6 @@ def decoupled_inner_metric(signal_norm, sigma) -> Metric:
     return Metric(*(np.reshape(part, shape)[()] for part in metric))
 
 
-def common_mean_gain(loss, signal_norm, sigma, classes: int):
-    r"""Gain of the common-mean direction for K balanced classes with means :math:`re_k`.
-
-    inner: :math:`(v/(v+r^2/K))^{1/2}`, always a shrinkage. euclidean: 1, by translation invariance. spectral: the
-    two-class gain with :math:`r^2/K` for :math:`r^2`, the same for the contrasts between classes.
-
-    Source: derived.
-    """
-    loss = checks.choice("loss", loss, ("spectral", "inner", "euclidean"))
-    classes = checks.integer("classes", classes, 2)
-    r, sigma = np.broadcast_arrays(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
-    v, power = 1 + sigma**2, r**2 / classes
-    if loss == "euclidean":
-        return np.ones(r.shape)[()]
-    if loss == "inner":
-        return np.sqrt(v / (v + power))[()]
-    return (np.sqrt(1 + power) * v / (v + power))[()]
-
-
 def _mode(own, pair, decay):
     discriminant = pair**2 - 4 * decay * own
     return np.where(discriminant > 0, (pair + np.sqrt(np.maximum(discriminant, 0))) / (2 * own), 0.0)

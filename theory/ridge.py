@@ -6,7 +6,7 @@ r"""Ridge classification in the limit of many samples and dimensions: closed for
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import log_ndtr
+import scipy
 
 from theory import checks
 from theory.mixture_arguments import cost_of, flattened
@@ -86,7 +86,9 @@ def multiclass_ridge_accuracy(classes, signal_norm, sample_ratio, kappa, penalty
     shift = r * np.sqrt(classes / (classes - 1)) * cosine
     grid, step = np.linspace(-9.0, 9.0, 181, retstep=True)
     density = np.exp(-0.5 * grid**2) * step / np.sqrt(2 * np.pi)
-    return np.reshape(np.exp((classes - 1) * log_ndtr(grid + shift[:, None])) @ density, shape)[()]
+    return np.reshape(np.exp((classes - 1) * scipy.special.log_ndtr(grid + shift[:, None])) @ density, shape)[
+        ()
+    ]
 
 
 def _penalty(value):

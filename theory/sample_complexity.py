@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from theory import checks
 from theory.errors import AssumptionError
@@ -76,7 +76,7 @@ def best_depth(model: FeatureModel, target: int, embed_dim: int | None = None) -
         return 0.0
     if slope(1.0) <= 0:
         return 1.0
-    return float(brentq(slope, 0.0, 1.0, xtol=1e-15, rtol=8.9e-16))
+    return float(scipy.optimize.brentq(slope, 0.0, 1.0, xtol=1e-15, rtol=8.9e-16))
 
 
 def best_layer(model: FeatureModel, target: int, depth: int, embed_dim: int | None = None) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from theory import checks
 from theory.errors import AssumptionError
@@ -150,7 +150,9 @@ class _Penalty(NamedTuple):
             return bounds[0]
         high = min(bounds)
         relative = [self.group * high**3 / target, 2 * self.decay * high**4 / target]
-        return high * brentq(lambda x: relative[0] * x**3 + relative[1] * x**4 - 1, 0.0, _ABOVE, xtol=1e-15)
+        return high * scipy.optimize.brentq(
+            lambda x: relative[0] * x**3 + relative[1] * x**4 - 1, 0.0, _ABOVE, xtol=1e-15
+        )
 
     def cost(self, after):
         """P(c)."""
@@ -184,7 +186,9 @@ def _kept_weight(growth, decay, penalty):
 
     if pull(_ROOT * fixed) < 0:
         return 0.0
-    after = brentq(pull, _ROOT * fixed, _ABOVE * fixed, xtol=1e-15 * fixed, rtol=4 * np.finfo(float).eps)
+    after = scipy.optimize.brentq(
+        pull, _ROOT * fixed, _ABOVE * fixed, xtol=1e-15 * fixed, rtol=4 * np.finfo(float).eps
+    )
     return after if _value(after, growth, decay, penalty) < 0 else 0.0
 
 

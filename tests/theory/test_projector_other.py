@@ -1,4 +1,4 @@
-"""Barlow Twins, VICReg, linear predictors, class positives, decoupled InfoNCE, K classes."""
+"""Barlow Twins, VICReg, linear predictors, class positives, decoupled InfoNCE."""
 
 import numpy as np
 import pytest
@@ -102,13 +102,6 @@ def test_decoupled_loss():
         assert theory.decoupled_inner_metric(r, np.sqrt(variance)).gain == pytest.approx(1, abs=5e-4)
     with pytest.raises(theory.AssumptionError, match="log E E'"):
         theory.decoupled_inner_loss(R, SIGMA, theory.Metric(1.0, 0.1), 5)
-
-
-def test_common_mean_of_many_classes():
-    assert theory.common_mean_gain("inner", 3.0, 1.1, 4) == pytest.approx(0.70393, abs=6e-6)
-    assert theory.common_mean_gain("euclidean", 3.0, 1.1, 4) == 1
-    sigma = np.sqrt(np.sqrt(1 + 9 / 4))
-    assert theory.common_mean_gain("spectral", 3.0, sigma, 4) == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize(
