@@ -92,6 +92,9 @@ def _parser():
     claims.add_argument("--seed", type=int, default=0, metavar="N", help="root seed (0)")
     claims.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
 
+    bench = commands.add_parser("bench", help="time the theory functions")
+    bench.set_defaults(command=_bench)
+
     listing = commands.add_parser("list", help="show the notebooks, profiles and claims")
     listing.set_defaults(command=_list)
     return parser
@@ -183,6 +186,13 @@ def _verdict(results, failures):
     if wrong:
         print(f"not as declared, or control not rejected: {', '.join(wrong)}")
     return 1 if wrong or failures else 0
+
+
+def _bench(_):
+    from notebooks.bench import format_timings, theory_timings
+
+    print(format_timings(theory_timings()))
+    return 0
 
 
 def _list(_):
