@@ -33,6 +33,74 @@ SETTINGS = {
         "quick": {"p_drops": (0.0, 0.25, 0.5, 0.75, 1.0), "members": 5, "epochs": 10, "width": 16},
         "full": {"p_drops": (0.0, 0.25, 0.5, 0.75, 1.0), "members": 32, "epochs": 40, "width": 32},
     },
+    "06_expansion_or_shrinkage": {
+        "smoke": {
+            "replicates": 2,
+            "steps": 40,
+            "sigmas": (0.6, 1.5),
+            "phase_sigmas": (0.3, 1.0),
+            "scales": (3.0, 30.0),
+            "local_sigmas": (0.5, 2.0),
+            "batches": 2,
+        },
+        "quick": {
+            "replicates": 4,
+            "steps": 200,
+            "sigmas": (0.4, 0.8, 1.5, 2.5),
+            "phase_sigmas": (0.25, 0.5, 0.75, 1.1),
+            "scales": (2.0, 6.0, 20.0, 60.0),
+            "local_sigmas": (0.3, 0.6, 1.0, 1.5, 2.0, 2.5),
+            "batches": 10,
+        },
+        "full": {
+            "replicates": 16,
+            "steps": 800,
+            "sigmas": (0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 3.0),
+            "phase_sigmas": (0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.3),
+            "scales": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0),
+            "local_sigmas": (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0),
+            "batches": 100,
+        },
+    },
+    "07_downstream_accuracy": {
+        "smoke": {"repeats": 8, "dim": 40},
+        "quick": {"repeats": 48, "dim": 150},
+        "full": {"repeats": 400, "dim": 400},
+    },
+    "08_where_expansion_hurts": {
+        "smoke": {"repeats": 8, "dim": 20, "grid": 15},
+        "quick": {"repeats": 24, "dim": 100, "grid": 60},
+        "full": {"repeats": 200, "dim": 200, "grid": 200},
+    },
+    "09_absent_features": {
+        "smoke": {"points": 3, "markers": 3},
+        "quick": {"points": 12, "markers": 12},
+        "full": {"points": 40, "markers": 40},
+    },
+    "10_subclasses": {
+        "smoke": {"members": 2, "steps": 50, "markers": 4},
+        "quick": {"members": 16, "steps": 1000, "markers": 14},
+        "full": {"members": 64, "steps": 10_000, "markers": 30},
+    },
+    "11_one_law": {
+        "smoke": {"schemes": 4},
+        "quick": {"schemes": 8},
+        "full": {"schemes": 8},
+    },
+    "12_sparse_head": {
+        "smoke": {"penalties": (0.1,), "starts": 2, "points": 12},
+        "quick": {
+            "penalties": (0.0, 0.1, 0.2, 0.3, 0.42, 0.7, 1.1, 1.45),
+            "starts": 16,
+            "points": 120,
+        },
+        "full": {"penalties": tuple(j / 20 for j in range(30)), "starts": 64, "points": 400},
+    },
+    "13_null_space": {
+        "smoke": {"steps": (0.1, 0.05), "most": 1, "step": 0.02, "starts": 2},
+        "quick": {"steps": (0.025, 0.0125, 0.00625), "most": 5, "step": 0.008, "starts": 8},
+        "full": {"steps": (0.025, 0.0125, 0.00625, 0.003125), "most": 6, "step": 0.002, "starts": 40},
+    },
 }
 
 

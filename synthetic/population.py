@@ -57,6 +57,7 @@ def population_flow(
     *,
     head_rate: float = 1.0,
     rtol: float = 1e-10,
+    method: str = "DOP853",
 ) -> list[np.ndarray]:
     """Layers after gradient flow for `time` from `start`.
 
@@ -69,7 +70,9 @@ def population_flow(
     head_rate : float >= 0
         Learning rate of the last layer relative to the others; 0 freezes it.
     rtol : float
-        Relative tolerance of the integrator (DOP853); the absolute one is a hundredth of it.
+        Relative tolerance of the integrator; the absolute one is a hundredth of it.
+    method : str
+        Of `scipy.integrate.solve_ivp`; "LSODA" for long times, where features that are learnt make the flow stiff.
 
     Raises
     ------
@@ -83,9 +86,7 @@ def population_flow(
         return np.concatenate([-rate * g.ravel() for rate, g in zip(rates, gradients, strict=True)])
 
     flat = np.concatenate([layer.ravel() for layer in start])
-    solution = solve_ivp(
-        velocity, (0, time), flat, method="DOP853", rtol=rtol, atol=rtol / 100, t_eval=[time]
-    )
+    solution = solve_ivp(velocity, (0, time), flat, method=method, rtol=rtol, atol=rtol / 100, t_eval=[time])
     if not solution.success:
         raise RuntimeError(f"gradient flow failed at time {solution.t[-1]:g}: {solution.message}")
     return _unflatten(solution.y[:, -1], start)

@@ -1,0 +1,475 @@
+"""Claims on Gupta et al., Understanding and Improving the Role of Projection Head in SSL (2022)."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+
+import numpy as np
+import torch
+
+import theory
+from neural import info_nce, numerical_rank, supervised_contrastive, torch_generator
+from neural.seeds import stream_seed
+from synthetic import settings
+from synthetic.claims.registry import Claim, Prediction
+from synthetic.claims.rule import Equivalent, Exact
+from synthetic.head_training import (
+    Alternation,
+    alternating_descent,
+    bilevel_flow,
+    feature_norms,
+    frozen_head_minimizer,
+    isotropic_start,
+    population_loss,
+    sampled_descent,
+)
+from synthetic.population import end_to_end, population_flow, random_start
+from synthetic.views import sample_inputs, sample_pairs
+
+REFERENCE = "Gupta et al., 2022, arXiv 2212.11491"
+MODEL = settings.FOUR_FEATURES
+START, RATIO, FLOW_TIME = 0.6, 3.0, 120.0
+RATIOS, SLOW_TIME = (0.5, 1.0, 3.0, 10.0), 300.0
+WIDE = 6
+
+
+def _isotropic(scale, seed, width=4):
+    """Encoder scale Q and a head small enough to count as vanishing."""
+    head = random_start([width, 4], 1e-5, stream_seed(seed, "head"))
+    return [isotropic_start(MODEL.dim, width, scale, seed), *head]
+
+
+def _measure_head_speed(seed):
+    start = _isotropic(START, seed, WIDE)
+    ends = [
+        population_flow(MODEL, start, SLOW_TIME, head_rate=ratio, method="LSODA", rtol=1e-9)
+        for ratio in RATIOS
+    ]
+    return np.concatenate([feature_norms(MODEL, layers)[0] for layers in ends])
+
+
+def _predict_head_speed(seed):
+    def weights(power):
+        schemes = [theory.HeadSpeed(START, ratio**power) for ratio in RATIOS]
+        return np.concatenate([theory.pre_head_weights(MODEL, scheme) for scheme in schemes])
+
+    return Prediction(weights(1), weights(2))
+
+
+DISRUPTED = theory.FeatureModel([1.0, 0.8, 1.2], [0.1, 1.0, 0.3], 0.4)
+
+
+def _measure_dropped(seed):
+    """A wide representation, one feature of retention 0."""
+    layers = [isotropic_start(3, 5, START, seed), *random_start([5, 3], 1e-5, seed)]
+    return feature_norms(DISRUPTED, population_flow(DISRUPTED, layers, FLOW_TIME, head_rate=RATIO))[0]
+
+
+def _predict_dropped(seed):
+    scheme = theory.HeadSpeed(START, RATIO)
+    return Prediction(
+        theory.pre_head_weights(DISRUPTED, scheme, width=5),
+        theory.pre_head_weights(DISRUPTED, scheme, width=2),
+    )
+
+
+INNER = (1, 3, 5, 5)
+PROXIMALS = (0.0, 0.0, 0.0, 40.0)
+STEP, ALTERNATION_START, ALTERNATION_TIME = 5e-3, 0.8, 40.0
+
+
+def _measure_inner_steps(seed):
+    """Extrapolated to step 0 at fixed step times proximal."""
+    columns = []
+    for inner, proximal in zip(INNER, PROXIMALS, strict=True):
+        coarse, fine = (
+            feature_norms(
+                MODEL,
+                alternating_descent(
+                    MODEL,
+                    [isotropic_start(4, 4, ALTERNATION_START, seed), *random_start([4, 4], 1e-3, seed)],
+                    Alternation(inner, STEP / cut, proximal * cut),
+                    ALTERNATION_TIME,
+                ),
+            )[0]
+            for cut in (1, 2)
+        )
+        columns.append(2 * fine - coarse)
+    return np.concatenate(columns)
+
+
+def _predict_inner_steps(seed):
+    """Control: a proximal term lambda for 2 lambda, and inner steps counted without the first."""
+
+    def weights(ratio):
+        return theory.pre_head_weights(MODEL, theory.HeadSpeed(ALTERNATION_START, ratio))
+
+    pairs = list(zip(INNER, PROXIMALS, strict=True))
+    right = [weights(theory.inner_steps_ratio(inner, STEP, proximal)) for inner, proximal in pairs]
+    wrong = [weights(theory.inner_steps_ratio(inner, STEP, proximal / 2) + 0.5) for inner, proximal in pairs]
+    return Prediction(np.concatenate(right), np.concatenate(wrong))
+
+
+def _measure_bilevel(seed):
+    """p = k with a square encoder, then p = 2 with three units."""
+    full = bilevel_flow(MODEL, isotropic_start(4, 4, START, seed), 4, 200.0)
+    narrow = bilevel_flow(MODEL, isotropic_start(4, 3, START, seed), 2, 200.0)
+    kept = feature_norms(MODEL, narrow)[0][2:]
+    return np.concatenate([feature_norms(MODEL, full)[0], kept, np.linalg.eigvalsh(narrow[0] @ narrow[0].T)])
+
+
+def _predict_bilevel(seed):
+    """Control: joint training from the same isotropic start."""
+    bilevel = theory.pre_head_weights(MODEL, theory.Bilevel(START))
+    joint = theory.pre_head_weights(MODEL, theory.HeadSpeed(START, 1.0))
+    square = np.full(3, START**2)
+    return Prediction(
+        np.concatenate([bilevel, bilevel[2:], square]), np.concatenate([joint, joint[2:], square])
+    )
+
+
+def _measure_same_minimum(seed):
+    """Least loss by joint training, by the bilevel problem, and through a fixed invertible head."""
+    (head,) = random_start([4, 4], 1.0, stream_seed(seed, "fixed"))
+    head = np.eye(4) + 0.3 * head
+    layers = (
+        population_flow(MODEL, random_start([4, 4, 4], 0.5, seed), FLOW_TIME),
+        bilevel_flow(MODEL, *random_start([4, 4], 0.5, seed), 4, 1.0),
+        population_flow(MODEL, [*random_start([4, 4], 0.1, seed), head], FLOW_TIME, head_rate=0.0),
+    )
+    return [float(population_loss(MODEL, torch.from_numpy(end_to_end(pair)))) for pair in layers]
+
+
+def _predict_same_minimum(seed):
+    """Control: what a head of three outputs reaches."""
+    return Prediction(
+        np.full(3, theory.spectral_minimum(MODEL)), np.full(3, theory.spectral_minimum(MODEL, embed_dim=3))
+    )
+
+
+def _frozen(seed):
+    return random_start([4, 4], 1.0, stream_seed(seed, "frozen"))[0] + 2 * np.eye(4)
+
+
+def _measure_frozen(seed):
+    return np.sqrt(frozen_head_minimizer(MODEL, _frozen(seed), seed))
+
+
+def _predict_frozen(seed):
+    head = theory.FrozenHead(_frozen(seed))
+    weights = theory.layer_weights(MODEL)[1]
+    return Prediction(theory.pre_head_weights(MODEL, head), weights / head.singular_values.mean())
+
+
+def _low_rank_start(seed):
+    return random_start([MODEL.dim, WIDE, 3], 0.4, seed)
+
+
+def _measure_frozen_null(seed):
+    layers = population_flow(MODEL, _low_rank_start(seed), 60.0, head_rate=0.0)
+    return feature_norms(MODEL, layers)[0]
+
+
+def _predict_frozen_null(seed):
+    """The end-to-end map is measured; control: the null space forgotten."""
+    start, head = _low_rank_start(seed)
+    network = end_to_end(population_flow(MODEL, [start, head], 60.0, head_rate=0.0))
+    encoders = [theory.frozen_head_encoder(head, network, first) for first in (start, np.zeros_like(start))]
+    return Prediction(*(np.linalg.norm(encoder, axis=0) for encoder in encoders))
+
+
+@cache
+def _joint_end(seed):
+    return population_flow(MODEL, _low_rank_start(seed), 30.0, head_rate=RATIO)
+
+
+def _measure_null_energy(seed):
+    first, second = _joint_end(seed)
+    null = np.linalg.svd(second)[2][len(second) :]
+    return [np.sum((null @ first) ** 2)]
+
+
+def _predict_null_energy(seed):
+    start, end = _low_rank_start(seed), _joint_end(seed)
+    conserved, encoder_only = theory.imbalance(*start, RATIO), start[0] @ start[0].T
+    return Prediction(*([theory.null_space_energy(matrix, end[1])] for matrix in (conserved, encoder_only)))
+
+
+# Conservation for other losses, on sampled data
+
+SAMPLE, SAMPLED_SCALE = 64, 2.0
+STEPS, DRIFT_STEPS, DESCENT_TIME, PENALTY = (0.05, 0.025, 0.0125, 0.00625), (0.025, 0.0125), 4.0, 0.1
+
+
+def _sample(seed):
+    generator = torch_generator(seed, "conservation")
+    first, second = sample_pairs(MODEL, SAMPLE, generator)
+    labels = (first[:, 0] > 0).long()
+
+    def nce(z):
+        return info_nce(*z.chunk(2), 0.5, similarity="cosine")
+
+    return torch.cat([first, second]), (
+        nce,
+        partial(_supervised, labels=torch.cat([labels, labels])),
+    )
+
+
+def _supervised(z, labels):
+    return supervised_contrastive(z, labels, 0.5)
+
+
+@cache
+def _sampled(seed, penalty, steps=STEPS):
+    """Imbalances (losses, steps, m, m) after plain descent with each step, and at the start."""
+    x, losses = _sample(seed)
+    start = random_start([MODEL.dim, 5, 4], SAMPLED_SCALE, seed)
+    ends = [
+        [
+            _difference(sampled_descent(loss, start, x, step_size=step, time=DESCENT_TIME, penalty=penalty))
+            for step in steps
+        ]
+        for loss in losses
+    ]
+    return np.array(ends), _difference(start)
+
+
+def _difference(layers):
+    return layers[0] @ layers[0].T - layers[1].T @ layers[1]
+
+
+def _extrapolated(ends):
+    """Limit of step 0 of values at steps h, h/2, h/4, h/8 (Richardson, orders 1 to 3)."""
+    table = list(np.moveaxis(ends, 1, 0))
+    for order in range(1, len(table)):
+        factor = 2.0**order
+        table = [
+            (factor * fine - coarse) / (factor - 1) for coarse, fine in zip(table, table[1:], strict=False)
+        ]
+    return table[0]
+
+
+def _measure_sampled(penalty):
+    def measure(seed):
+        ends, _ = _sampled(seed, penalty)
+        return np.concatenate([np.linalg.eigvalsh(matrix) for matrix in _extrapolated(ends)])
+
+    return measure
+
+
+def _predict_sampled(seed):
+    first, second = random_start([MODEL.dim, 5, 4], SAMPLED_SCALE, seed)
+    matrices = theory.imbalance(first, second), theory.imbalance(first, second, 2.0)
+    return Prediction(*(np.tile(np.linalg.eigvalsh(matrix), 2) for matrix in matrices))
+
+
+def _predict_decayed(seed):
+    start = theory.imbalance(*random_start([MODEL.dim, 5, 4], SAMPLED_SCALE, seed))
+    found = [theory.decayed_imbalance(start, PENALTY * scale, DESCENT_TIME) for scale in (1.0, 0.5)]
+    return Prediction(*(np.tile(np.linalg.eigvalsh(matrix), 2) for matrix in found))
+
+
+def _measure_drift(seed):
+    """Ratio of the drift at the step h to that at h/2; replicates with their own data."""
+    rows = []
+    for replicate in range(16):
+        ends, start = _sampled(stream_seed(seed, "drift", replicate), 0.0, DRIFT_STEPS)
+        drift = np.linalg.norm(ends - start, axis=(2, 3))
+        rows.append(np.log2(drift[:, -2] / drift[:, -1]))
+    return np.array(rows)
+
+
+# Rank and null space of a linear head
+
+
+def _trained_outputs(seed):
+    first, second = _joint_end(seed)
+    x, _ = sample_inputs(MODEL, 500, torch_generator(seed, "outputs"))
+    h = x.numpy() @ first.T
+    return h, h @ second.T, second
+
+
+def _measure_decomposition(seed):
+    h, z, head = _trained_outputs(seed)
+    inside = h @ (np.linalg.pinv(head) @ head).T
+    outside = h - inside
+    return [np.abs(inside @ head.T - z).max(), np.abs(outside @ head.T).max(), np.linalg.norm(outside) > 1]
+
+
+def _measure_ranks(seed):
+    h, z, _ = _trained_outputs(seed)
+    h, z = h - h.mean(0), z - z.mean(0)
+    return [numerical_rank(h), numerical_rank(z), float(numerical_rank(z) <= numerical_rank(h))]
+
+
+CLAIMS = (
+    Claim(
+        id="gupta-head-speed",
+        statement="From an isotropic encoder and a vanishing head that learns c times as fast, the weights "
+        "before the head "
+        "are [(a^2 + (a^4 + 4 s^2/c)^(1/2))/2]^(1/2).",
+        latex=r"w_i^2 = \tfrac12\bigl(a^2 + \sqrt{a^4 + 4s_i^2/c}\bigr)",
+        source="derived",
+        reference=f"derived here, on {REFERENCE}, section 4",
+        assumptions="population flow, a = 0.6, c from 0.5 to 10, width 6, head of scale 1e-5",
+        control="ratio c^2 for c",
+        check=Exact(1e-6),
+        measure=_measure_head_speed,
+        predict=_predict_head_speed,
+    ),
+    Claim(
+        id="gupta-dropped-feature",
+        statement="A feature that the views do not share keeps its starting weight before the head.",
+        latex=r"w_i = a \quad (\rho_i = 0,\ m \ge d)",
+        source="derived",
+        reference="derived here",
+        assumptions="as gupta-head-speed, width at least the input dimension",
+        control="the width of the kept features only: weight 0",
+        check=Exact(1e-6),
+        measure=_measure_dropped,
+        predict=_predict_dropped,
+    ),
+    Claim(
+        id="gupta-inner-steps",
+        statement="l inner steps on the head, with a proximal term, act as a head that learns "
+        "(1-(1-2 eta lambda)^l)/(2 eta lambda) times as fast.",
+        latex=r"c = \frac{1-(1-2\eta\lambda)^l}{2\eta\lambda}",
+        source="derived",
+        reference=f"derived here, for {REFERENCE}, equation (8)",
+        assumptions="no momentum; l = 1, 3, 5 without and 5 with eta lambda = 0.2; extrapolated from steps "
+        "1e-2 and 5e-3",
+        control="half the proximal term and half a step more",
+        check=Exact(2e-4),
+        measure=_measure_inner_steps,
+        predict=_predict_inner_steps,
+    ),
+    Claim(
+        id="gupta-bilevel",
+        statement="With the head at its exact minimum the encoder's flow conserves W1 W1^T: every kept "
+        "feature weighs a.",
+        latex=r"\frac{d}{dt} W_1W_1^\top = 0",
+        source="derived",
+        reference=f"derived here, for {REFERENCE}, equation (6)",
+        assumptions="isotropic start; p = k with four units, and p = 2 with three units, where the encoder turns",
+        control="joint training from the same start",
+        check=Exact(1e-6),
+        measure=_measure_bilevel,
+        predict=_predict_bilevel,
+    ),
+    Claim(
+        id="gupta-same-minimum",
+        statement="Equations (1) and (6) have the same minimum, and a fixed head does not change it.",
+        latex=r"\min_{f,g}L = \min_f\min_g L = \min_f L(g_0\circ f)",
+        source="paper",
+        reference=f"{REFERENCE}, sections 4 and 5.2",
+        assumptions="this model, an invertible fixed head; the representations differ (gupta-bilevel, "
+        "gupta-frozen-head)",
+        control="the minimum of a head of three outputs",
+        check=Exact(1e-6),
+        measure=_measure_same_minimum,
+        predict=_predict_same_minimum,
+    ),
+    Claim(
+        id="gupta-frozen-head",
+        statement="Behind a frozen head the encoder of smallest norm weighs s over the head's singular "
+        "values, both in "
+        "decreasing order.",
+        latex=r"w_{(i)} = s_{(i)}/a_{(i)}",
+        source="derived",
+        reference=f"derived here, on {REFERENCE}, section 5.2 (random and pretrained fixed heads)",
+        assumptions="random invertible head, vanishing weight decay of the encoder",
+        control="one scale for all: s over the mean singular value",
+        check=Exact(1e-6),
+        measure=_measure_frozen,
+        predict=_predict_frozen,
+    ),
+    Claim(
+        id="gupta-frozen-null-space",
+        statement="Without decay the encoder behind a frozen head is A^+ W plus what the start left in the "
+        "null space of A.",
+        latex=r"W_1 = A^+W + (I - A^+A)W_1(0)",
+        source="derived",
+        reference=f"derived here, on {REFERENCE}, section 3.2",
+        assumptions="random start, head of rank 3 on six units; the end-to-end map W is the one reached",
+        control="null space forgotten",
+        check=Exact(1e-8),
+        measure=_measure_frozen_null,
+        predict=_predict_frozen_null,
+    ),
+    Claim(
+        id="gupta-null-space-energy",
+        statement="What the representation holds where the final head does not look is what the start's "
+        "imbalance says.",
+        latex=r"\|W_1^\top n\|^2 = n^\top(W_1W_1^\top - W_2^\top W_2/c)(0)\,n",
+        source="derived",
+        reference=f"derived here, on {REFERENCE}, section 3.2",
+        assumptions="joint flow from an unbalanced random start, six units, three outputs, head three times as fast",
+        control="the head's term left out",
+        check=Exact(1e-8),
+        measure=_measure_null_energy,
+        predict=_predict_null_energy,
+    ),
+    Claim(
+        id="gupta-conservation-sampled",
+        statement="InfoNCE and supervised contrastive training on samples conserve W1 W1^T - W2^T W2.",
+        latex=r"\frac{d}{dt}(W_1W_1^\top - W_2^\top W_2) = 0",
+        source="derived",
+        reference="derived here: it holds for any loss and any data",
+        assumptions="cosine losses on a fixed sample, plain gradient descent, extrapolated from steps 0.05 "
+        "to 0.00625 to 0",
+        control="ratio 2 for 1",
+        check=Exact(1e-4),
+        measure=_measure_sampled(0.0),
+        predict=_predict_sampled,
+    ),
+    Claim(
+        id="gupta-decay-sampled",
+        statement="With weight decay the imbalance decays as exp(-4 lambda t), whatever the loss.",
+        latex=r"e^{-4\lambda t}(W_1W_1^\top - W_2^\top W_2)(0)",
+        source="derived",
+        reference="derived here",
+        assumptions="as gupta-conservation-sampled, lambda = 0.1 on both layers, time 4",
+        control="lambda for 2 lambda",
+        check=Exact(1e-4),
+        measure=_measure_sampled(PENALTY),
+        predict=_predict_decayed,
+    ),
+    Claim(
+        id="gupta-drift-order",
+        statement="The drift of the imbalance is first order in the step of plain gradient descent at fixed time.",
+        latex=r"\log_2(\mathrm{drift}(h)/\mathrm{drift}(h/2)) = 1",
+        source="derived",
+        reference="derived here",
+        assumptions="as gupta-conservation-sampled; steps 0.025 and 0.0125",
+        control="second order",
+        check=Equivalent(0.05),
+        measure=_measure_drift,
+        predict=lambda seed: Prediction(np.ones(2), np.full(2, 2.0)),
+    ),
+    Claim(
+        id="gupta-null-part-unseen",
+        statement="The embedding of a linear head depends on h_r = A^+ A h only; h_n is not seen and not zero.",
+        latex=r"z = Ah_r,\quad Ah_n = 0",
+        source="paper",
+        reference=f"{REFERENCE}, equation (4)",
+        assumptions="linear head without bias, trained jointly from a random start",
+        control="h_n seen with unit gain, and empty",
+        check=Exact(1e-9),
+        measure=_measure_decomposition,
+        predict=lambda seed: Prediction([0.0, 0.0, 1.0], [1.0, 1.0, 0.0]),
+    ),
+    Claim(
+        id="gupta-rank",
+        statement="The embedding of a linear head has at most the rank of the representation (centred).",
+        latex=r"\mathrm{rank}(Z) \le \mathrm{rank}(H)",
+        source="paper",
+        reference=f"{REFERENCE}, equation (3)",
+        assumptions="linear head without bias; four input dimensions, six units, three outputs; with a bias "
+        "or an MLP it is an "
+        "observation, not a law",
+        control="full rank of six units and three outputs",
+        check=Exact(0.0),
+        measure=_measure_ranks,
+        predict=lambda seed: Prediction([4.0, 3.0, 1.0], [6.0, 3.0, 1.0]),
+    ),
+)

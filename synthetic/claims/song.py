@@ -1,0 +1,231 @@
+"""Claims on Song et al., Towards the Sparseness of Projection Head in Self-Supervised Learning (2023)."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+import theory
+from synthetic import settings
+from synthetic.claims.registry import Claim, Prediction
+from synthetic.claims.rule import Exact
+from synthetic.head_training import Penalty, feature_norms, penalised_minimizer
+
+REFERENCE = "Song et al., 2023, arXiv 2307.08913"
+MODEL = settings.FOUR_FEATURES
+ENCODER, HEAD, HEAD_DECAY = 0.02, 0.05, 0.03
+EIGHT = theory.FeatureModel(np.linspace(0.5, 2, 8), np.linspace(0, 0.5, 8), 0.4)
+EIGHT_ENCODER, EIGHT_DECAY, EIGHT_HEADS = 0.01, 0.01, (0.0, 0.1, 0.2)
+
+
+@cache
+def _trained(penalty, seed):
+    return penalised_minimizer(MODEL, 4, 4, penalty, seed)
+
+
+def _measure_sparse(seed):
+    return feature_norms(MODEL, _trained(Penalty(ENCODER, HEAD), seed)[0]).ravel()
+
+
+def _predict_sparse(seed):
+    """Control: the law of weight decay, exponent 1/2, for the weights before the head."""
+    before, after, _ = theory.penalised_weights(MODEL, theory.SparseHead(ENCODER, HEAD))
+    return Prediction(np.concatenate([before, after]), np.concatenate([np.sqrt(after), after]))
+
+
+def _measure_mixed(seed):
+    return feature_norms(MODEL, _trained(Penalty(ENCODER, HEAD, HEAD_DECAY), seed)[0]).ravel()
+
+
+def _predict_mixed(seed):
+    schemes = theory.SparseHead(ENCODER, HEAD, HEAD_DECAY), theory.SparseHead(ENCODER, HEAD)
+    return Prediction(*(np.concatenate(theory.penalised_weights(MODEL, scheme)[:2]) for scheme in schemes))
+
+
+def _measure_minimum(seed):
+    return [_trained(Penalty(ENCODER, HEAD), seed)[1]]
+
+
+def _predict_minimum(seed):
+    """Control: the nuclear norm in place of the Schatten-2/3 quasi-norm, as weight decay has it."""
+    sparse = theory.penalised_weights(MODEL, theory.SparseHead(ENCODER, HEAD)).minimum.sum()
+    decay = theory.penalised_weights(MODEL, theory.WeightDecay(ENCODER, HEAD)).minimum.sum()
+    return Prediction([sparse], [decay])
+
+
+def _off_alignment(layers):
+    """Largest share of a unit's squared weights that is not on its main feature, over the live units."""
+    squares = layers[0] ** 2
+    alive = squares.sum(1) > 1e-8
+    return 1 - (squares.max(1) / np.maximum(squares.sum(1), 1e-300))[alive].min()
+
+
+def _measure_alignment(seed):
+    return [_off_alignment(_trained(Penalty(ENCODER, HEAD), seed)[0])]
+
+
+def _measure_l2_alignment(seed):
+    return [float(_off_alignment(_trained(Penalty(ENCODER, head=HEAD_DECAY), seed)[0]) > 0.05)]
+
+
+JUMP = theory.FeatureModel([1.0], 0.2, 0.4)
+JUMP_PENALTIES = (0.6831, 0.7109)  # two percent below and above the predicted jump
+
+
+def _measure_jump(seed):
+    """Weight after the head of a single feature on both sides of a critical penalty."""
+    trained = [penalised_minimizer(JUMP, 1, 1, Penalty(ENCODER, head), seed)[0] for head in JUMP_PENALTIES]
+    return np.concatenate([feature_norms(JUMP, layers)[1] for layers in trained])
+
+
+def _predict_jump(seed):
+    kept = [theory.post_head_weights(JUMP, theory.SparseHead(ENCODER, head)) for head in JUMP_PENALTIES]
+    return Prediction(np.concatenate(kept), np.full(2, np.sqrt(0.8) * theory.layer_weights(JUMP)[1, 0]))
+
+
+@cache
+def _dimensions(seed):
+    """Participation ratios of trained networks: rows of the head's penalty; columns as in EffectiveDimensions."""
+    rows = []
+    for head in EIGHT_HEADS:
+        layers, _ = penalised_minimizer(
+            EIGHT, 8, 8, Penalty(EIGHT_ENCODER, head, EIGHT_DECAY), seed, starts=12
+        )
+        squares = feature_norms(EIGHT, layers) ** 2
+        ratios = [x.sum() ** 2 / np.sum(x**2) for x in squares]
+        for product in (layers[0], layers[1] @ layers[0]):
+            eigenvalues = np.linalg.eigvalsh(product @ EIGHT.cov @ product.T)
+            ratios.append(eigenvalues.sum() ** 2 / np.sum(eigenvalues**2))
+        rows.append(ratios)
+    return np.array(rows)
+
+
+def _scheme(head):
+    return theory.SparseHead(EIGHT_ENCODER, head, EIGHT_DECAY)
+
+
+def _predict_dimensions(columns, rows):
+    def predict(seed):
+        found = np.array([theory.effective_dimensions(EIGHT, _scheme(head)) for head in EIGHT_HEADS])
+        swapped = found[:, [2, 3, 0, 1]]
+        return Prediction(*(np.diff(values[rows][:, columns], axis=0).ravel() for values in (found, swapped)))
+
+    return predict
+
+
+def _measure_dimensions(columns, rows):
+    return lambda seed: np.diff(_dimensions(seed)[rows][:, columns], axis=0).ravel()
+
+
+CLAIMS = (
+    Claim(
+        id="song-sparse-head-weights",
+        statement="Under the 2,1-norm on the head the weights before it are (lambda2 c / 2 lambda1)^(1/3): "
+        "more equal "
+        "than with weight decay.",
+        latex=r"w^{(1)}_i = (\lambda_2 c_i/2\lambda_1)^{1/3}",
+        source="derived",
+        reference=f"derived here, on {REFERENCE}, section 5",
+        assumptions="linear layers, population loss, groups are columns of the head; best of eight starts",
+        control="exponent 1/2 before the head",
+        check=Exact(1e-6),
+        measure=_measure_sparse,
+        predict=_predict_sparse,
+    ),
+    Claim(
+        id="song-sparse-head-with-decay",
+        statement="With weight decay on the head as well the law interpolates between the exponents 1/2 and 1/3.",
+        latex=r"\min_w \lambda_1 w^2 + \mu c^2/w^2 + \lambda_2 c/w",
+        source="derived",
+        reference="derived here; theory.penalised_weights",
+        assumptions="as song-sparse-head-weights",
+        control="the head's weight decay left out",
+        check=Exact(1e-6),
+        measure=_measure_mixed,
+        predict=_predict_mixed,
+    ),
+    Claim(
+        id="song-schatten",
+        statement="The least penalised loss over both matrices is that of a Schatten-2/3 quasi-norm on "
+        "their product, "
+        "feature by feature.",
+        latex=r"\min_{W_2W_1=W}\lambda_1\|W_1\|_F^2+\lambda_2\|W_2\|_{2,1} = 3\lambda_1^{1/3}(\lambda_2/2)^{2/3}"
+        r"\sum_i\sigma_i(W)^{2/3}",
+        source="derived",
+        reference="derived here (docs/derivations/sparse-head.md)",
+        assumptions="best of eight full non-convex optimisations; that features do not mix is proved locally only",
+        control="nuclear norm",
+        check=Exact(1e-8),
+        measure=_measure_minimum,
+        predict=_predict_minimum,
+    ),
+    Claim(
+        id="song-alignment",
+        statement="The 2,1-norm aligns each unit of the representation with one feature.",
+        latex=r"1 - \max_i W_{1,ji}^2/\|W_{1,j}\|^2 = 0",
+        source="derived",
+        reference="derived here: the nuclear norm is the least 2,1-norm over rotations",
+        assumptions="as song-sparse-head-weights; features of different strength",
+        control="a unit spread evenly over the features",
+        check=Exact(1e-6),
+        measure=_measure_alignment,
+        predict=lambda seed: Prediction([0.0], [0.75]),
+    ),
+    Claim(
+        id="song-no-alignment-by-decay",
+        statement="Weight decay does not align the units: a unit has over 5 percent off its main feature.",
+        latex=r"\|W_2Q\|_F = \|W_2\|_F",
+        source="derived",
+        reference="derived here: the Frobenius norm does not see rotations of the units",
+        assumptions="as xue-4-weight-decay; random start",
+        control="aligned units",
+        check=Exact(1e-6),
+        measure=_measure_l2_alignment,
+        predict=lambda seed: Prediction([1.0], [0.0]),
+    ),
+    Claim(
+        id="song-jump",
+        statement="As the penalty grows a feature's weight falls to sqrt(0.8) of s and then jumps to zero.",
+        latex=r"3\lambda_1^{1/3}(\lambda_2/2)^{2/3} = 1.2\,c_1(0.8\,c_1/c_2)^{2/3}",
+        source="derived",
+        reference="derived here; theory.drop_penalty",
+        assumptions="global minimum, one feature, penalties 2 percent below and above the critical one",
+        control="the weight moves through sqrt(0.8) s without a jump",
+        check=Exact(1e-6),
+        measure=_measure_jump,
+        predict=_predict_jump,
+    ),
+    Claim(
+        id="song-7.2-weights",
+        statement="As the penalty on the head grows, the effective dimension of the embedding decreases "
+        "while that of "
+        "the representation increases.",
+        latex=r"D(w^2) = (\sum_i w_i^2)^2/\sum_i w_i^4",
+        source="paper",
+        reference=f"{REFERENCE}, section 7.2, Figure 3",
+        assumptions="this model, eight features; effective dimension of the squared feature weights; "
+        "penalty 0 to 0.2 with "
+        "weight decay .01 on both layers",
+        control="effective dimensions of the covariance's eigenvalues",
+        check=Exact(1e-5),
+        measure=_measure_dimensions([0, 1], [0, 1, 2]),
+        predict=_predict_dimensions([0, 1], [0, 1, 2]),
+        expected="holds within stated limits",
+        limits="of the weights, not of the covariance's eigenvalues, and only until features drop: from "
+        "penalty 0.2 to 0.4 "
+        "the representation's effective dimension falls too",
+    ),
+    Claim(
+        id="song-7.2-spectrum",
+        statement="Of the covariance's eigenvalues, both effective dimensions fall as the penalty on the head grows.",
+        latex=r"D(w^2(\phi^2+\sigma^2))",
+        source="derived",
+        reference=f"derived here, on {REFERENCE}, section 7.2",
+        assumptions="as song-7.2-weights; penalties 0, 0.1, 0.2: here strong features carry small weights",
+        control="effective dimensions of the squared weights",
+        check=Exact(1e-5),
+        measure=_measure_dimensions([2, 3], [0, 1, 2]),
+        predict=_predict_dimensions([2, 3], [0, 1, 2]),
+    ),
+)

@@ -1,0 +1,357 @@
+"""Claims on Xue et al. (ICLR 2024), sections 4 and 5: thresholds, labels, fixed heads and weight decay."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+import theory
+from neural import stream_seed
+from synthetic import settings
+from synthetic.claims.registry import Claim, Prediction
+from synthetic.claims.rule import Equivalent, Exact, Sign
+from synthetic.head_training import (
+    Penalty,
+    feature_norms,
+    frozen_head_minimizer,
+    isotropic_start,
+    penalised_minimizer,
+    squared_loss_flow,
+)
+from synthetic.population import balanced_start, population_flow, random_start
+from synthetic.subclasses import SubclassTraining, subclass_separability
+from synthetic.thresholded import ThresholdedStart, train_thresholded
+
+REFERENCE = "Xue et al., ICLR 2024, arXiv 2403.11391"
+MODEL = settings.FOUR_FEATURES
+FLOW_TIME = 400.0
+
+# Section 4: thresholds
+
+ABSENT = ThresholdedStart(
+    phi=(0.6, 1.5, 1.0), retention=(0.0, 0.0, 0.0), w1=(1.0, 1.0, 0.8), w2=(1.0, 0.2, 0.7), b=(0.0, 0.1, 0.2)
+)
+SHARED_BY_PAIRS = ThresholdedStart(
+    phi=(0.8, 1.4, 1.2), retention=(0.6, 0.3, 0.2), w1=(0.9, 0.9, 1.2), w2=(0.5, 0.3, 1.3), b=(0.5, 0.6, 0.2)
+)
+ONE_THRESHOLD = ThresholdedStart(
+    phi=(0.5, 1.0, 1.5), retention=(0.0,) * 3, w1=(1.0,) * 3, w2=(1.0,) * 3, b=0.0
+)
+ABSENT_TIME, KEPT_TIME, SHARED_TIME = 1e10, 200.0, 5.0
+
+
+def _limits(start):
+    return np.array(
+        [
+            theory.thresholded_limit(phi, w1, w2, b, retention=rho)
+            for phi, rho, w1, w2, b in zip(
+                start.phi, start.retention, start.w1, start.w2, start.b, strict=True
+            )
+        ]
+    ).T
+
+
+def _measure_limits(start, time):
+    return lambda seed: np.concatenate(train_thresholded(start, time))
+
+
+def _predict_absent(seed):
+    """In a linear network both weights of an absent feature vanish."""
+    limits = _limits(ABSENT)
+    return Prediction(limits.ravel(), np.zeros(limits.size))
+
+
+def _predict_kept(seed):
+    wrong = ThresholdedStart(
+        **{**vars(SHARED_BY_PAIRS), "retention": tuple(np.square(SHARED_BY_PAIRS.retention))}
+    )
+    return Prediction(_limits(SHARED_BY_PAIRS).ravel(), _limits(wrong).ravel())
+
+
+def _measure_shared(seed):
+    return np.concatenate([np.atleast_1d(x) for x in train_thresholded(ONE_THRESHOLD, SHARED_TIME)])
+
+
+def _predict_shared(seed):
+    def end(thresholds):
+        path = theory.thresholded_path(np.array(ONE_THRESHOLD.phi), 1.0, 1.0, thresholds, [SHARED_TIME])
+        return np.concatenate([path.w1[0], path.w2[0], np.atleast_1d(path.b[0])[:1]])
+
+    return Prediction(end(0.0), end(np.zeros(3)))
+
+
+# Section 5: labels
+
+CLASS_MODEL = theory.class_pair_model(theory.FeatureModel([1.0, 0.8, 1.2], 0.0, 0.4), [0])
+COLLAPSE_TIMES = (1e4, 1e5)
+
+
+def _measure_collapse(seed):
+    slopes = []
+    for replicate in range(16):
+        state, norms, now = balanced_start([3, 4, 3], 0.6, stream_seed(seed, "collapse", replicate)), [], 0.0
+        for time in COLLAPSE_TIMES:
+            state = population_flow(CLASS_MODEL, state, time - now, rtol=1e-8, method="LSODA")
+            norms.append(feature_norms(CLASS_MODEL, state)[:, 1:])
+            now = time
+        rates = np.log(norms[1] / norms[0]) / np.log(COLLAPSE_TIMES[1] / COLLAPSE_TIMES[0])
+        slopes.append(rates.mean(1))
+    return np.array(slopes)
+
+
+FINITE_TIMES, FINITE_START = (0.3, 3.0, 30.0), 0.5
+
+
+def _measure_finite_time(seed):
+    rotation = isotropic_start(3, 3, np.sqrt(FINITE_START), seed)
+    return np.concatenate(
+        [
+            feature_norms(
+                CLASS_MODEL, population_flow(CLASS_MODEL, [rotation, rotation.T], time, method="LSODA")
+            ).ravel()
+            for time in FINITE_TIMES
+        ]
+    )
+
+
+def _predict_finite_time(seed):
+    """Control: the minimum, where subclass features are gone."""
+    after = theory.learning_curve(CLASS_MODEL, FINITE_TIMES, FINITE_START)
+    limit = np.tile(theory.layer_weights(CLASS_MODEL).ravel(), len(FINITE_TIMES))
+    return Prediction(np.stack([np.sqrt(after), after], axis=1).ravel(), limit)
+
+
+CODES = np.array([[1.0, 0.0, 0.5, 0.0], [0.0, 2.0, 0.3, 0.0]])
+
+
+def _measure_supervised(seed):
+    layers = squared_loss_flow(MODEL, CODES, balanced_start([4, 4, 2], 0.3, seed), 200.0)
+    return feature_norms(MODEL, layers).ravel()
+
+
+def _predict_supervised(seed):
+    return Prediction(
+        theory.supervised_layer_weights(MODEL, CODES).ravel(),
+        theory.supervised_layer_weights(MODEL, CODES, depth=3)[[0, 2]].ravel(),
+    )
+
+
+FIGURE_2 = theory.FeatureModel([1.0, 1.0], 0.0, 0.25, dim=6)
+SUBCLASSES = SubclassTraining(FIGURE_2, members=16, steps=1000, lr=0.05, init_scale=0.3, embed_dim=2)
+
+
+@cache
+def _separability(seed):
+    return subclass_separability(SubclassTraining(**{**vars(SUBCLASSES), "seed": seed}))
+
+
+# Section 4-5: the head law for heads of Xue
+
+
+def _measure_no_head(seed):
+    start = random_start([4, 4], 0.3, seed)
+    return feature_norms(MODEL, population_flow(MODEL, start, FLOW_TIME))[0]
+
+
+def _predict_no_head(seed):
+    none, joint = (
+        theory.pre_head_weights(MODEL, scheme) for scheme in (theory.NoHead(), theory.JointTraining())
+    )
+    return Prediction(none, joint)
+
+
+ENCODER_DECAY, HEAD_DECAY = 0.02, 0.05
+
+
+def _measure_weight_decay(seed):
+    layers, _ = penalised_minimizer(MODEL, 4, 4, Penalty(ENCODER_DECAY, head=HEAD_DECAY), seed)
+    return feature_norms(MODEL, layers).ravel()
+
+
+def _predict_weight_decay(seed):
+    schemes = theory.WeightDecay(ENCODER_DECAY, HEAD_DECAY), theory.WeightDecay(HEAD_DECAY, ENCODER_DECAY)
+    found = [np.concatenate(theory.penalised_weights(MODEL, scheme)[:2]) for scheme in schemes]
+    return Prediction(*found)
+
+
+DECAY = 1.6
+FIXED_HEAD = np.diag(DECAY ** -np.arange(4.0))
+
+
+def _measure_fixed(seed):
+    return np.sqrt(frozen_head_minimizer(MODEL, FIXED_HEAD, seed))
+
+
+def _predict_fixed(seed):
+    """Control: the weakest feature behind the largest scale."""
+    weights = theory.layer_weights(MODEL)[1]
+    rank = np.argsort(np.argsort(weights))
+    return Prediction(theory.pre_head_weights(MODEL, theory.FixedReweighting(DECAY)), weights * DECAY**rank)
+
+
+def _measure_fixed_flow(seed):
+    """16 starts of the encoder; gradient flow through the fixed head without decay."""
+    weights = []
+    for replicate in range(16):
+        (first,) = random_start([4, 4], 0.3, stream_seed(seed, "fixed head", replicate))
+        layers = population_flow(
+            MODEL, [first, FIXED_HEAD], FLOW_TIME, head_rate=0.0, rtol=1e-8, method="LSODA"
+        )
+        weights.append(feature_norms(MODEL, layers)[0])
+    return np.array(weights)
+
+
+def _measure_fixed_decay(seed):
+    return np.tile(_measure_fixed(seed), (16, 1)) * (1 + 1e-9 * np.arange(16)[:, None])
+
+
+CLAIMS = (
+    Claim(
+        id="xue-4-absent-features",
+        statement="Behind its own threshold a feature that the views do not share is absent after the head "
+        "and present "
+        "before it, or its head dies, by the sign of Delta; the limits are exact.",
+        latex=r"w_1 \to C/(1+\phi^2),\ b \to \phi C/(1+\phi^2),\ \Delta = h^2 - (1+\phi^2)w_2^2 \le 0",
+        source="reconstructed",
+        reference=f"{REFERENCE}, Definition 4.1 and Theorem 4.2; limits derived here",
+        assumptions="diagonal network with symmetrised ReLUs, no noise, retention 0, gradient flow to time 1e10 (the "
+        "amplitude falls as t^(-1/2))",
+        control="a linear network: both weights vanish",
+        check=Exact(1e-4),
+        measure=_measure_limits(ABSENT, ABSENT_TIME),
+        predict=_predict_absent,
+    ),
+    Claim(
+        id="xue-4-kept-features",
+        statement="With positive retention the amplitude tends to sqrt(rho) on the branch reached, and weights and "
+        "threshold to the point that the conserved quantities fix.",
+        latex=r"(1+\phi^2)w_2^4 + \Delta w_2^2 = \rho",
+        source="derived",
+        reference="derived here; theory.thresholded_limit",
+        assumptions="diagonal network, no noise, thresholds that stay positive (clipping does not matter)",
+        control="amplitude rho for sqrt(rho)",
+        check=Exact(1e-6),
+        measure=_measure_limits(SHARED_BY_PAIRS, KEPT_TIME),
+        predict=_predict_kept,
+    ),
+    Claim(
+        id="xue-4-shared-threshold",
+        statement="Features that share one threshold compete: its flow conserves b + sum w1/phi only.",
+        latex=r"b + \sum_i w_{1,i}/\phi_i",
+        source="derived",
+        reference="derived here; theory.thresholded_path (integrated)",
+        assumptions="three absent features from (1, 1, 0), state at time 5",
+        control="a threshold for each feature",
+        check=Exact(1e-6),
+        measure=_measure_shared,
+        predict=_predict_shared,
+    ),
+    Claim(
+        id="xue-5-collapse-rates",
+        statement="A subclass feature leaves the embedding as t^(-1/3), and the representation only as t^(-1/6).",
+        latex=r"s \sim (24 c_2 t)^{-1/3}",
+        source="derived",
+        reference=f"derived here, on {REFERENCE}, section 5",
+        assumptions="class pairs (class feature rho = 1, subclass features 0), linear layers, balanced "
+        "random starts; "
+        "slopes of log weight between times 1e4 and 1e5",
+        control="exponents of an isotropic head that moves alone: -1/2 and 0",
+        check=Equivalent(0.01),
+        measure=_measure_collapse,
+        predict=lambda seed: Prediction([-1 / 6, -1 / 3], [0.0, -1 / 2]),
+    ),
+    Claim(
+        id="xue-5-finite-time",
+        statement="At any time of training a subclass feature is where its learning curve is: not yet "
+        "absent, least of all "
+        "before the head.",
+        latex=r"s(t) = (s(0)^{-3} + 24c_2t)^{-1/3}",
+        source="derived",
+        reference="derived here; theory.learning_curve",
+        assumptions="class pairs, linear layers, aligned balanced start in rotated coordinates of the middle layer",
+        control="the minimum, where subclass features weigh 0",
+        check=Exact(1e-6),
+        measure=_measure_finite_time,
+        predict=_predict_finite_time,
+    ),
+    Claim(
+        id="xue-5-squared-loss",
+        statement="Balanced layers trained on a squared loss share the singular values of E[y x^T] Sigma^(-1).",
+        latex=r"w^{(l)}_i = [(W^{*\top}W^*)^{l/L}]_{ii}^{1/2}",
+        source="reconstructed",
+        reference=f"{REFERENCE}, section 5",
+        assumptions="two linear layers, augmented views, codes of two outputs that mix features, balanced "
+        "random start",
+        control="exponent 1/3 for 1/2 before the head",
+        check=Exact(1e-6),
+        measure=_measure_supervised,
+        predict=_predict_supervised,
+    ),
+    Claim(
+        id="xue-5-subclasses",
+        statement="Supervised contrastive training keeps subclasses more separable before the head than after it.",
+        latex=r"\mathrm{Acc}_{\mathrm{before}} > \mathrm{Acc}_{\mathrm{after}}",
+        source="reconstructed",
+        reference=f"{REFERENCE}, Figure 2",
+        assumptions="two classes of two subclasses, ReLU networks of width 64 with 2 outputs, 1,000 steps, "
+        "starts of scale "
+        "0.3; 20 nearest neighbours on clean inputs; one common sample of inputs for the probe",
+        control="before and after swapped",
+        check=Sign(0.02),
+        measure=lambda seed: -np.diff(_separability(seed).subclasses, axis=1),
+        predict=lambda seed: Prediction([1.0], [-1.0]),
+    ),
+    Claim(
+        id="xue-4-no-head",
+        statement="Without a head the representation has the weights that a head would have after it.",
+        latex=r"w_i = s_i",
+        source="reconstructed",
+        reference=REFERENCE,
+        assumptions="one linear layer, random start, gradient flow of the population loss",
+        control="s^(1/2)",
+        check=Exact(1e-6),
+        measure=_measure_no_head,
+        predict=_predict_no_head,
+    ),
+    Claim(
+        id="xue-4-weight-decay",
+        statement="With weight decay on both layers the weights are (lambda2/lambda1)^(1/4) c^(1/2) before "
+        "and c after "
+        "the head.",
+        latex=r"w^{(1)}_i = (\lambda_2/\lambda_1)^{1/4} c_i^{1/2}",
+        source="derived",
+        reference=f"derived here, on {REFERENCE} (weight decay)",
+        assumptions="global minimum of the penalised population loss, best of eight random starts",
+        control="the two penalties swapped",
+        check=Exact(1e-6),
+        measure=_measure_weight_decay,
+        predict=_predict_weight_decay,
+    ),
+    Claim(
+        id="xue-4-fixed-reweighting",
+        statement="Behind a fixed head diag(decay^-i) the encoder weighs s decay^i, in decreasing order of s.",
+        latex=r"w_{(i)} = s_{(i)}\,\mathrm{decay}^i",
+        source="reconstructed",
+        reference=f"{REFERENCE}, fixed reweighting head",
+        assumptions="encoder with vanishing weight decay (minima at 2e-5 and 1e-5, extrapolated)",
+        control="increasing order",
+        check=Exact(1e-6),
+        measure=_measure_fixed,
+        predict=_predict_fixed,
+    ),
+    Claim(
+        id="xue-4-fixed-reweighting-needs-decay",
+        statement="Gradient flow through a fixed reweighting head finds the encoder of smallest norm by itself.",
+        latex=r"w_{(i)} = s_{(i)}\,\mathrm{decay}^i",
+        source="derived",
+        reference="a generalisation made here, not by the paper",
+        assumptions="no weight decay, random starts of scale 0.3; mean over starts",
+        control="the same head with vanishing weight decay, for which the law is true",
+        check=Equivalent(0.02),
+        measure=_measure_fixed_flow,
+        predict=_predict_fixed,
+        expected="counterexample",
+        control_measure=_measure_fixed_decay,
+    ),
+)
