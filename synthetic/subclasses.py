@@ -10,6 +10,7 @@ import torch
 
 from neural import Member, Shape, stream_seed, torch_generator, train
 from neural.probes import knn_probe
+from synthetic.feature_weights import empirical_layer_weights
 from synthetic.views import sample_inputs
 from theory.features import FeatureModel
 
@@ -80,7 +81,9 @@ class SubclassTraining:
 
 
 class Separability(NamedTuple):
-    """Accuracies of nearest-neighbour probes, (members, 2): before and after the head; and example outputs.
+    """Accuracies of nearest-neighbour probes, (members, 2): before and after the head; weights; example outputs.
+
+    `weights` (members, 2, k) are the feature weights before and after the head.
 
     `before` and `after` are one network's outputs (n, 2) on its two leading principal axes, `labels` (n, 2) the
     class and subclass of each input.
@@ -88,6 +91,7 @@ class Separability(NamedTuple):
 
     classes: np.ndarray
     subclasses: np.ndarray
+    weights: np.ndarray
     before: np.ndarray
     after: np.ndarray
     labels: np.ndarray
@@ -132,7 +136,8 @@ def subclass_separability(point: SubclassTraining) -> Separability:
         for which in range(2)
     ]
     shown = (_two_axes(layer[0]) for layer in outputs)
-    return Separability(*map(np.array, accuracies), *shown, labels)
+    weights = empirical_layer_weights(point.model, result.network, generator=generator).value
+    return Separability(*map(np.array, accuracies), weights, *shown, labels)
 
 
 def _probe(features, labels):

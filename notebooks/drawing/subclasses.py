@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 import theory
 from notebooks.drawing.shared import AFTER, BEFORE, PALETTE, estimate
 from notebooks.figure import apply_style
+from synthetic.feature_training import relative
 from synthetic.head_training import feature_norms
 from synthetic.population import balanced_start, population_flow
 from synthetic.subclasses import Separability
@@ -15,21 +16,22 @@ COLLAPSE_START = 0.6
 
 
 def points_data(found: Separability) -> dict:
-    """Outputs of one network, and accuracies of nearest neighbours over all networks."""
+    """Outputs of one network; weights relative to the class and accuracies of nearest neighbours over all."""
     return {
         "before": found.before,
         "after": found.after,
         "labels": found.labels,
+        "weights": estimate(np.moveaxis(relative(found.weights, 0), 0, -1)),
         "classes": estimate(found.classes.T),
         "subclasses": estimate(found.subclasses.T),
     }
 
 
 def draw_points(data: dict) -> Figure:
-    """Two principal axes before and after the head; accuracy of class and subclass."""
+    """Feature weights (Figure 2 left); two principal axes before and after the head (right); accuracies."""
     with apply_style():
-        figure = Figure(figsize=(9.6, 3.3))
-        *scatters, bars = figure.subplots(1, 3, width_ratios=(1, 1, 0.8))
+        figure = Figure(figsize=(11.6, 3.3))
+        weights, *scatters, bars = figure.subplots(1, 4, width_ratios=(0.8, 1, 1, 0.8))
         group = data["labels"] @ np.array([2, 1])
         for axes, name in zip(scatters, ("before", "after"), strict=True):
             for which in range(4):
@@ -51,15 +53,27 @@ def draw_points(data: dict) -> Figure:
         for layer, style in enumerate((BEFORE, AFTER)):
             means = [data[name]["mean"][layer] for name in ("classes", "subclasses")]
             reach = [data[name]["half_width"][layer] for name in ("classes", "subclasses")]
-            bars.errorbar(np.arange(2) + 0.1 * (2 * layer - 1), means, reach, linestyle="none", **style)
+            places = np.arange(2) + 0.1 * (2 * layer - 1)
+            bars.errorbar(places, means, reach, linestyle="none", **style)
+            mean, half = (data["weights"][key][layer, :2] for key in ("mean", "half_width"))
+            weights.errorbar(places, mean, half, linestyle="none", **style)
+        weights.axhline(0, color="0.6", linewidth=0.8)
+        weights.set(
+            xticks=(0, 1),
+            xticklabels=("class", "subclass"),
+            xlim=(-0.5, 1.5),
+            ylabel="feature weight relative to the class",
+            title="weights",
+        )
         bars.axhline(0.5, color="0.6", linewidth=0.8)
         bars.text(1.45, 0.505, "chance", color="0.4", fontsize=8, ha="right", va="bottom")
         bars.set(
             xticks=(0, 1),
             xticklabels=("class", "subclass"),
             xlim=(-0.5, 1.5),
-            ylabel="accuracy",
+            ylabel="accuracy, 20 neighbours",
             ylim=(0.45, 1.03),
+            title="accuracy",
         )
         bars.legend(loc="center left")
     return figure

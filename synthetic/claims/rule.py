@@ -125,6 +125,24 @@ class Sign:
         )
 
 
+@dataclass(frozen=True)
+class AtMost:
+    """Interval not above the predicted bound by more than `slack`."""
+
+    slack: float = 0.0
+    replicated: bool = True
+
+    def outcome(self, estimate, predicted):
+        """AGREES when every interval ends below its bound, DISAGREES when one begins above it, else UNCLEAR."""
+        if np.all(estimate.high <= predicted + self.slack):
+            return AGREES
+        return DISAGREES if np.any(estimate.low > predicted + self.slack) else UNCLEAR
+
+    def resolution(self, estimate, predicted, control):
+        """Largest excess over the control's bound in standard errors."""
+        return _separation(np.maximum(estimate.mean - control, 0), estimate.se)
+
+
 def _separation(distance, se):
     """Largest distance in standard errors, at most 1e6 (replicates that do not differ at all)."""
     return float(np.max(np.minimum(distance / np.maximum(se, 1e-300), 1e6)))
