@@ -75,6 +75,51 @@ def draw_weights(data: dict) -> Figure:
     return figure
 
 
+def spectra_data(weights: dict, shown: int = 4) -> dict:
+    """Sorted eigenvalues that the features give to the covariance, at the first penalties of `weights_data`.
+
+    The eigenvalue of feature i is w_i^2 (phi_i^2 + sigma^2), in the representation and in the embedding.
+    """
+    penalties = weights["penalty_trained"][:shown]
+    found = [
+        theory.penalised_weights(FOUR_FEATURES, theory.SparseHead(ENCODER, head, HEAD_DECAY))
+        for head in penalties
+    ]
+    exact = np.array([(one.before, one.after) for one in found])
+
+    def sorted_spectrum(values):
+        return -np.sort(-(values**2) * FOUR_FEATURES.variance, axis=-1)
+
+    return {
+        "penalty": penalties,
+        "theory": sorted_spectrum(exact),
+        "trained": sorted_spectrum(weights["trained"][:shown]),
+    }
+
+
+def draw_spectra(data: dict) -> Figure:
+    """Eigenvalue spectra of representation and embedding, one colour a penalty."""
+    with apply_style():
+        figure = Figure(figsize=(8.6, 3.5))
+        rank = np.arange(1, data["theory"].shape[-1] + 1)
+        for layer, (axes, name) in enumerate(zip(figure.subplots(1, 2), ("before", "after"), strict=True)):
+            for i, penalty in enumerate(data["penalty"]):
+                axes.plot(rank, data["theory"][i, layer], color=PALETTE[i])
+                axes.plot(
+                    rank,
+                    data["trained"][i, layer],
+                    linestyle="none",
+                    marker="osD^"[i],
+                    color=PALETTE[i],
+                    label=rf"$\lambda_2 = {penalty:g}$",
+                )
+            axes.set(
+                xlabel="rank", ylabel="eigenvalue", title=f"{name} the head", xticks=rank, ylim=(-0.05, None)
+            )
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")
+    return figure
+
+
 def dimensions_data(points: int) -> dict:
     """Effective dimensions of eight features by theory (training checks four features and three penalties)."""
     penalty = np.linspace(0, 0.45, points)
