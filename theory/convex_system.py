@@ -7,6 +7,7 @@ taken at mean :math:`\sum r_k^2S_k` and spread :math:`\rho = (\sum r_k^2S_k^2+\s
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ class Solution(NamedTuple):
 
 
 def solve(loss: ConvexLoss, problem: Problem) -> Solution:
-    """Newton from the square loss's solution; where that fails, along a path from a large penalty.
+    """Newton from a square loss's solution; where that fails, along a path from a large penalty.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def solve(loss: ConvexLoss, problem: Problem) -> Solution:
     if not len(problem.penalty):
         return Solution(np.empty((0, problem.strengths.shape[1] + 2)), loss, problem)
     with np.errstate(all="ignore"):  # a trial point that overflows is refused by its residual
-        logs, residual = _newton(loss, problem, _ridge_start(problem))
+        logs, residual = _newton(loss, problem, _ridge_start(loss, problem))
         lost = np.flatnonzero(~(residual <= TOLERANCE))
         if lost.size:
             logs[lost], residual[lost] = _continued(loss, problem.take(lost))
@@ -87,39 +88,35 @@ def equations(loss: ConvexLoss, problem: Problem, logs: np.ndarray):
     overlaps, noise, step = values[:, :spikes], values[:, spikes], values[:, spikes + 1]
     squared = problem.strengths**2
     mean_slope = squared * overlaps  # d mean / d log S_k
-    mean = np.sum(mean_slope, 1)
-    spread = np.sqrt(np.sum(mean_slope * overlaps, 1) + noise**2)
+    mean = np.add.reduce(mean_slope, axis=1)
+    spread = np.sqrt(np.add.reduce(mean_slope * overlaps, axis=1) + noise**2)
     m = loss.moments(mean, spread, step)
     direction = np.zeros((len(logs), 3, spikes + 2))  # d (mean, spread, step) / d logs
     direction[:, 0, :spikes] = mean_slope
     direction[:, 1, :spikes] = mean_slope * overlaps / spread[:, None]
     direction[:, 1, spikes] = noise**2 / spread
     direction[:, 2, spikes + 1] = step
-    first, second, curvature = (
-        np.matmul(slope[:, None], direction)[:, 0] / value[:, None]
-        for slope, value in (
-            (m.first_slope, m.first),
-            (m.second_slope, m.second),
-            (m.curvature_slope, 1.0 + 0 * step),
-        )
-    )
+    moved = np.matmul(m.slopes, direction)
     held = problem.penalty[:, None] * problem.costs + m.curvature[:, None]
     total = problem.penalty + m.curvature
-    log_first = np.log(m.first)
-    residual = np.empty_like(logs)
-    residual[:, :spikes] = logs[:, :spikes] + np.log(held) - log_first[:, None]
-    residual[:, spikes] = (
-        logs[:, spikes] - logs[:, spikes + 1] - 0.5 * np.log(problem.sample_ratio * m.second)
-    )
-    residual[:, spikes + 1] = logs[:, spikes + 1] + np.log(problem.sample_ratio * total)
+    residual = np.matmul(logs, _powers(spikes).T)
+    residual[:, :spikes] += np.log(held / m.first[:, None])
+    residual[:, spikes] -= 0.5 * np.log(problem.sample_ratio * m.second)
+    residual[:, spikes + 1] += np.log(problem.sample_ratio * total)
     jacobian = np.empty((len(logs), spikes + 2, spikes + 2))
-    jacobian[:, :spikes] = curvature[:, None] / held[..., None] - first[:, None]
-    jacobian[:, spikes] = -second / 2
-    jacobian[:, spikes + 1] = curvature / total[:, None]
-    diagonal = np.arange(spikes + 2)
-    jacobian[:, diagonal, diagonal] += 1
-    jacobian[:, spikes, spikes + 1] -= 1
+    jacobian[:, :spikes] = moved[:, 2:] / held[..., None] - moved[:, :1] / m.first[:, None, None]
+    jacobian[:, spikes] = moved[:, 1] / (-2 * m.second[:, None])
+    jacobian[:, spikes + 1] = moved[:, 2] / total[:, None]
+    jacobian += _powers(spikes)
     return residual, jacobian
+
+
+@cache
+def _powers(spikes):
+    """Exponents of the unknowns in each equation, outside the moments."""
+    powers = np.eye(spikes + 2)
+    powers[spikes, spikes + 1] = -1
+    return powers
 
 
 def _continued(loss, problem):
@@ -130,7 +127,7 @@ def _continued(loss, problem):
     target = np.log(np.maximum(problem.penalty, 1e-12))
     here = np.maximum(target, np.log(_EASY_PENALTY))
     easy = problem._replace(penalty=np.exp(here))
-    logs, residual = _newton(loss, easy, _ridge_start(easy))
+    logs, residual = _newton(loss, easy, _ridge_start(loss, easy))
     slope = np.zeros_like(logs)
     stride = np.ones(len(here))
     reached = residual.copy()
@@ -161,33 +158,37 @@ def _continued(loss, problem):
 
 def _newton(loss, problem, start):
     """Damped Newton, every point with its own step length; returns logs and the largest residual of each point."""
-    logs = start.copy()
-    residual, jacobian = equations(loss, problem, logs)
-    best = _size(residual)
-    step, scale = _step(residual, jacobian), np.ones(len(logs))
-    open_rows = np.arange(len(logs))
+    logs, best = start.copy(), np.empty(len(start))
+    residual, jacobian = equations(loss, problem, start)
+    here, size = start, _size(residual)
+    step, scale = _step(residual, jacobian), np.ones(len(start))
+    open_rows = np.arange(len(start))
     for _ in range(_EVALUATIONS):
-        trial = logs[open_rows] + scale[:, None] * step
+        trial = here + scale[:, None] * step
         residual, jacobian = equations(loss, problem, trial)
-        size = _size(residual)
-        better = size < (1 - 0.1 * scale) * best[open_rows]
-        improved = open_rows[better]
-        logs[improved], best[improved] = trial[better], size[better]
-        if np.any(better):
-            step[better] = _step(residual[better], jacobian[better])
+        trial_size = _size(residual)
+        better = trial_size < (1 - 0.1 * scale) * size
+        here, size = np.where(better[:, None], trial, here), np.where(better, trial_size, size)
         scale = np.where(better, 1.0, scale / 4)
-        settled = (best[open_rows] <= _GOAL) | (~better & (best[open_rows] <= TOLERANCE)) | (scale < 1e-3)
-        if np.all(settled):
-            break
-        if np.any(settled):
+        settled = (size <= _GOAL) | (~better & ((size <= TOLERANCE) | (scale < 1e-3)))
+        if settled.any():
+            logs[open_rows], best[open_rows] = here, size
+            if settled.all():
+                return logs, best
             keep = ~settled
-            open_rows, step, scale, problem = open_rows[keep], step[keep], scale[keep], problem.take(keep)
+            open_rows, here, size, step, scale = (a[keep] for a in (open_rows, here, size, step, scale))
+            problem, better = problem.take(keep), better[keep]
+            residual, jacobian = residual[keep], jacobian[keep]
+        if better.any():
+            step[better] = _step(residual[better], jacobian[better])
+    logs[open_rows], best[open_rows] = here, size
     return logs, best
 
 
 def _size(residual):
-    size = np.max(np.abs(residual), axis=1)
-    return np.where(np.isnan(size), np.inf, size)
+    size = np.abs(residual).max(axis=1)
+    size[np.isnan(size)] = np.inf
+    return size
 
 
 def _step(residual, jacobian):
@@ -195,14 +196,16 @@ def _step(residual, jacobian):
         step = -np.linalg.solve(jacobian, residual[..., None])[..., 0]
     except np.linalg.LinAlgError:
         step = -np.linalg.solve(jacobian + 1e-8 * np.eye(jacobian.shape[-1]), residual[..., None])[..., 0]
-    longest = np.max(np.abs(step), axis=1, keepdims=True)
+    longest = np.abs(step).max(axis=1, keepdims=True)
     return step * np.minimum(1, _LARGEST_STEP / np.maximum(longest, _LARGEST_STEP))
 
 
-def _ridge_start(problem):
-    """Solution of the square loss, its penalty never below 1e-3."""
-    penalty = np.maximum(problem.penalty, 1e-3)
+def _ridge_start(loss, problem):
+    """Solution of the loss's parabola, curvature (target - m)^2 / 2, its penalty over curvature at least 1e-3."""
+    target, curvature = loss.parabola
+    penalty = np.maximum(problem.penalty / curvature, 1e-3)
     overlaps, noise = ridge_overlaps(problem.strengths, problem.costs, problem.sample_ratio, penalty)
     x = ridge_root(problem.sample_ratio, penalty)
     step = np.where(penalty < 1, x / penalty - 1, 1 / (problem.sample_ratio * (1 + x) - 1))
-    return np.log(np.concatenate([overlaps, np.stack([noise, step], 1)], 1))
+    start = np.concatenate([target * overlaps, np.stack([target * noise, step / curvature], 1)], 1)
+    return np.log(start)

@@ -253,8 +253,11 @@ def _flat_overlaps(classifier, r, delta, c, lam):
 def _with_separable(classifier, r, delta, c, lam):
     """Logistic or hinge; without a penalty the largest margin wherever one exists."""
     margin = lam == 0
-    if np.any(margin):
+    if margin.any():
         margin &= (delta <= 2) | (r > separability_signal(delta))
+    if not margin.any():
+        overlaps, noise = _spiked(classifier, r[:, None], c[:, None], delta, lam)
+        return r * overlaps[:, 0], noise
     signals, noise = np.empty_like(r), np.empty_like(r)
     signals[margin], noise[margin] = hard_margin_overlaps(r[margin], delta[margin], c[margin])
     rest = ~margin

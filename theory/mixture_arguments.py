@@ -13,6 +13,8 @@ NOT_COVERED = {
     "noise_covariance": "anisotropic noise",
 }
 
+VIEWS = ("both", "clean anchor", "clean negatives")
+
 
 def cost_of(kappa) -> np.ndarray:
     r"""What the penalty charges for the signal direction, :math:`c = (1+\kappa)^{-2}`; 0 for infinite kappa."""
@@ -33,6 +35,13 @@ def signal(value) -> np.ndarray:
 def ratio(value) -> np.ndarray:
     """`sample_ratio`, checked."""
     return checks.in_range("sample_ratio", value, 0.0, open_low=True)
+
+
+def view_variances(sigma, views):
+    """Variance across the signal of the anchor and of the other views, 1 plus that of their augmentation."""
+    views = checks.choice("views", views, VIEWS)
+    noisy, clean = 1 + sigma**2, np.ones_like(sigma)
+    return clean if views == "clean anchor" else noisy, clean if views == "clean negatives" else noisy
 
 
 def flattened(*arrays):

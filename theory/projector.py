@@ -14,13 +14,12 @@ import numpy as np
 
 from theory import checks
 from theory.errors import AssumptionError
-from theory.mixture_arguments import flattened, signal
+from theory.mixture_arguments import flattened, signal, view_variances
 from theory.projector_cosine import cosine_gain
 from theory.projector_quadrature import log_cosh, posterior_pull
 from theory.roots import falling_root
 
 LOSSES = ("spectral", "inner", "euclidean", "cosine")
-VIEWS = ("both", "clean anchor", "clean negatives")
 
 
 class Metric(NamedTuple):
@@ -54,7 +53,7 @@ def projector_gain(loss, signal_norm, sigma, *, temperature=None, dim=None, view
     temperature, dim : float > 0 and int >= 3
         Needed for "cosine", refused for the others: the scale of W absorbs the temperature.
     views : {"both", "clean anchor", "clean negatives"}
-        Which views are augmented; "cosine" covers both only.
+        Which views are augmented.
 
     Returns
     -------
@@ -63,12 +62,10 @@ def projector_gain(loss, signal_norm, sigma, *, temperature=None, dim=None, view
     loss = checks.choice("loss", loss, LOSSES)
     r, sigma = signal(signal_norm), checks.in_range("sigma", sigma, 0.0)
     if loss == "cosine":
-        if checks.choice("views", views, VIEWS) != "both":
-            raise AssumptionError(f"views must be 'both' for the cosine loss, got {views!r}: not covered")
         for name, value in (("temperature", temperature), ("dim", dim)):
             if value is None:
                 raise ValueError(f"{name} must be given for the cosine loss")
-        return cosine_gain(r, sigma, temperature, dim)
+        return cosine_gain(r, sigma, temperature, dim, views=views)
     for name, value in (("temperature", temperature), ("dim", dim)):
         if value is not None:
             raise ValueError(
@@ -198,11 +195,7 @@ def local_temperature(loss, signal_norm, sigma, *, relative=True):
 
 def _world(signal_norm, sigma, views):
     shape, r, sigma = flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
-    views = checks.choice("views", views, VIEWS)
-    noisy, clean = 1 + sigma**2, np.ones_like(sigma)
-    v1 = clean if views == "clean anchor" else noisy
-    v2 = clean if views == "clean negatives" else noisy
-    return shape, r, v1, v2
+    return shape, r, *view_variances(sigma, views)
 
 
 def _spectral(r, v1, v2):

@@ -9,9 +9,11 @@ import numpy as np
 import scipy
 
 from theory import checks
+from theory.errors import AssumptionError
 from theory.mixture_arguments import flattened, signal
 from theory.projector_negatives import mass_lost
 
+LOSSES = ("spectral", "inner", "euclidean")
 _STEP = 0.25
 
 
@@ -29,7 +31,7 @@ def common_mean_gain(loss, signal_norm, sigma, classes: int):
     signal_norm, sigma : float or array, >= 0
     classes : int >= 2
     """
-    loss = checks.choice("loss", loss, ("spectral", "inner", "euclidean"))
+    loss = checks.choice("loss", loss, LOSSES)
     classes = checks.integer("classes", classes, 2)
     r, sigma = np.broadcast_arrays(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
     v, power = 1 + sigma**2, r**2 / classes
@@ -40,13 +42,15 @@ def common_mean_gain(loss, signal_norm, sigma, classes: int):
     return (np.sqrt(1 + power) * v / (v + power))[()]
 
 
-def contrast_gain(signal_norm, sigma, classes: int):
-    r"""Gain of the contrasts between classes under InfoNCE with inner products, to about 1e-6.
+def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
+    r"""Gain of the contrasts between classes, to about 1e-6.
 
-    :math:`\alpha` minimises :math:`(K-1)[\frac v2(v+\frac{r^2}K)\alpha^2-(1+\frac{r^2}K)\alpha]
-    +E\log\sum_ke^{r\alpha x_k}-\frac{r^2\alpha}K`, the logarithm of the sum by
-    :math:`E\log S = \int(e^{-e^w}-\prod_kE\,e^{-e^{w+r\alpha x_k}})dw`;
-    gain :math:`v\sqrt\alpha`.
+    inner: :math:`v\sqrt\alpha`, where :math:`\alpha` minimises :math:`(K-1)[\frac v2(v+\frac{r^2}K)\alpha^2
+    -(1+\frac{r^2}K)\alpha]+\Lambda(\alpha)`, :math:`\Lambda(\theta) = E\log\sum_ke^{r\theta x_k}-\frac{r^2\theta}K`.
+    euclidean, always an expansion: :math:`(\alpha/\beta)^{1/2}`, where :math:`\alpha` minimises
+    :math:`(K-1)[\sigma^2\alpha-\frac12\log(1+v\alpha)-(\frac v2+\frac{r^2}K)\theta]+\Lambda(\theta)`,
+    :math:`\theta = \alpha/(1+v\alpha)`, and :math:`\beta` the same without signal. spectral: the gain of the common
+    mean. The logarithm of the sum by :math:`E\log S = \int(e^{-e^w}-\prod_kE\,e^{-e^{w+r\theta x_k}})dw`.
 
     Source: derived.
 
@@ -54,29 +58,68 @@ def contrast_gain(signal_norm, sigma, classes: int):
     ----------
     signal_norm, sigma : float or array, >= 0
     classes : int >= 2
+    loss : {"spectral", "inner", "euclidean"}
 
     Returns
     -------
     float, or an array of the broadcast shape
+
+    Raises
+    ------
+    AssumptionError
+        For "euclidean" without augmentation: the minimiser is infinite.
     """
+    loss = checks.choice("loss", loss, LOSSES)
+    if loss == "spectral":
+        return common_mean_gain(loss, signal_norm, sigma, classes)
     classes = checks.integer("classes", classes, 2)
     shape, r, sigma = flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
-    gains = [_one_gain(*world, classes) for world in zip(r, 1 + sigma**2, strict=True)]
+    if loss == "euclidean" and np.any(sigma == 0):
+        raise AssumptionError(
+            "sigma must be > 0 for the euclidean loss: without augmentation W grows without bound"
+        )
+    one_gain = _inner_gain if loss == "inner" else _euclidean_gain
+    gains = [one_gain(*world, classes) for world in zip(r, 1 + sigma**2, strict=True)]
     return np.reshape(gains, shape)[()]
 
 
-def _one_gain(r, v, classes):
+def _inner_gain(r, v, classes):
     power = r**2 / classes
     top = 1.001 * (1 + power) / (v * (v + power))
 
     def loss(a):
-        quadratic = (classes - 1) * (v / 2 * (v + power) * a**2 - (1 + power) * a)
-        return quadratic + _log_sum(r * a, r, v, classes) - power * a
+        quadratic = v / 2 * (v + power) * a**2 - (1 + power) * a
+        return (classes - 1) * quadratic + _centred_log_sum(a, r, v, classes)
 
+    return v * np.sqrt(_minimiser(loss, 0.0, top))
+
+
+def _euclidean_gain(r, v, classes):
+    """Over q = 1 / (1 + v alpha), between its value without signal and that with the log-sum left out."""
+    power = r**2 / classes
+
+    def loss(q):
+        weight, theta = (1 / q - 1) / v, (1 - q) / v
+        apart = (v - 1) * weight + 0.5 * np.log(q) - (v / 2 + power) * theta
+        return (classes - 1) * apart + _centred_log_sum(theta, r, v, classes)
+
+    def shrinkage(extra):
+        return 4 * (v - 1) / (v + np.sqrt(v**2 + 16 * (v - 1) * (v / 2 + extra)))
+
+    across = shrinkage(0.0)
+    along = _minimiser(loss, shrinkage(power), across)
+    return np.sqrt((1 / along - 1) / (1 / across - 1))
+
+
+def _minimiser(loss, low, high):
     found = scipy.optimize.minimize_scalar(
-        loss, bounds=(0.0, top), method="bounded", options={"xatol": 1e-9 * top}
+        loss, bounds=(low, high), method="bounded", options={"xatol": 1e-9 * high}
     )
-    return v * np.sqrt(found.x)
+    return found.x
+
+
+def _centred_log_sum(theta, r, v, classes):
+    return _log_sum(r * theta, r, v, classes) - r**2 * theta / classes
 
 
 def _log_sum(scale, r, v, classes):

@@ -10,11 +10,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from scipy.special import ndtri
 
 import theory
 from neural import stream_seed
 from synthetic.claims.registry import Claim, Prediction
-from synthetic.claims.rule import Equivalent, Exact, Sign
+from synthetic.claims.rule import AtMost, Equivalent, Exact, Sign
 from synthetic.downstream_simulation import Downstream, downstream_accuracies, repeated_accuracies, separable
 from synthetic.projector_training import ProjectorTraining, identity_gradient, projector_gains
 from synthetic.sweep import default_jobs
@@ -251,6 +252,106 @@ def _predict_reversal_size(seed):
     return Prediction(change, -change)
 
 
+REVERSED, PENALTIES, REVERSED_KAPPAS = (2.0, 20.0), np.logspace(-3, 2, 11), (-0.7, 0.0, 2.0)
+SMALL_PENALTY, LARGE_PENALTY = 0, 6  # .001 and 1
+
+
+@cache
+def _penalty_table(seed):
+    """Logistic accuracies (repeats, penalties, kappas) where expansion hurts at small penalties."""
+    r, delta = REVERSED
+    points = [
+        Downstream("logistic", r, int(delta * 50), 50, REVERSED_KAPPAS, float(penalty), seed=seed)
+        for penalty in PENALTIES
+    ]
+    return repeated_accuracies(points, REPEATS, jobs=default_jobs()).transpose(1, 0, 2)
+
+
+def _measure_penalty_repairs(seed):
+    """Effects of kappa (-.7 to 0) and of a penalty 10^(1/2) times as large, from two penalties at kappa = -.7."""
+    table = _penalty_table(seed)
+    return np.stack(
+        [
+            effect
+            for i in (SMALL_PENALTY, LARGE_PENALTY)
+            for effect in (table[:, i, 1] - table[:, i, 0], table[:, i + 1, 0] - table[:, i, 0])
+        ],
+        axis=1,
+    )
+
+
+def _predict_penalty_repairs(seed):
+    """Control: the penalty's effect has the sign of kappa's."""
+    at = PENALTIES[[SMALL_PENALTY, LARGE_PENALTY]]
+    with_kappa, with_penalty = (
+        np.sign(slope("logistic", *REVERSED, REVERSED_KAPPAS[0], at))
+        for slope in (theory.expansion_slope, theory.penalty_slope)
+    )
+    return Prediction(
+        np.stack([with_kappa, with_penalty], 1).ravel(), np.stack([with_kappa, with_kappa], 1).ravel()
+    )
+
+
+def _measure_tuned(seed):
+    """Steps in kappa of each training set's accuracy at its own best penalty of 11."""
+    return np.diff(_penalty_table(seed).max(axis=1), axis=1)
+
+
+def _predict_tuned(seed):
+    """Control: the order at the penalty .001."""
+    kappas = np.array(REVERSED_KAPPAS)
+    best = np.clip(theory.optimal_penalty("logistic", *REVERSED, kappas), PENALTIES[0], PENALTIES[-1])
+    return Prediction(
+        *(
+            np.sign(np.diff(theory.downstream_accuracy("logistic", *REVERSED, kappas, penalty)))
+            for penalty in (best, PENALTIES[SMALL_PENALTY])
+        )
+    )
+
+
+def _log_tau(accuracy, signal_norm, ratio):
+    """log(tau / (r sqrt(delta))) from Acc = Phi(r tau / sqrt(1 + tau^2))."""
+    share = ndtri(accuracy) / signal_norm
+    return np.log(share / np.sqrt(1 - share**2) / (signal_norm * np.sqrt(ratio)))
+
+
+def _measure_tau(seed):
+    """Five classifiers at delta = 2; logistic with penalties .001, 1 and 100 at delta = 20."""
+    tables = _log_tau(_accuracies(seed), SIGNAL, RATIO), _log_tau(_penalty_table(seed), *REVERSED)
+    return np.hstack(
+        [
+            tables[0].reshape(REPEATS, -1),
+            tables[1][:, [SMALL_PENALTY, LARGE_PENALTY, -1]].reshape(REPEATS, -1),
+        ]
+    )
+
+
+def _predict_tau(seed):
+    """Control: (1 + kappa)^2 for shrinkage too."""
+    kappas = np.concatenate([np.tile(KAPPAS, len(CLASSIFIERS)), np.tile(REVERSED_KAPPAS, 3)])
+    control = 2 * np.log(1 + kappas)
+    return Prediction(np.maximum(control, 0), control)
+
+
+ONSET_RATIO, ONSET_SIGNALS = 5.0, (0.7, 1.15)
+
+
+def _measure_onset(seed):
+    """Accuracy at kappa = 1 minus that at -.5, logistic, penalty 3e-4, 192 training sets of 500 in 100 dimensions."""
+    points = [
+        Downstream("logistic", r, int(ONSET_RATIO * 100), 100, (-0.5, 1.0), 3e-4, seed=seed)
+        for r in ONSET_SIGNALS
+    ]
+    return np.diff(repeated_accuracies(points, 192, jobs=default_jobs()), axis=2)[..., 0].T
+
+
+def _predict_onset(seed):
+    """Control: the onset of infinitely many samples a dimension, (pi / 2)^(1/2)."""
+    signals = np.array(ONSET_SIGNALS)
+    onset = theory.reversal_onset("logistic", ONSET_RATIO)
+    return Prediction(np.sign(onset - signals), np.sign(np.sqrt(np.pi / 2) - signals))
+
+
 SMALL = Downstream("averaging", 2.0, 20, 10, (-0.5, 0.0, 1.0))
 
 
@@ -479,6 +580,46 @@ CLAIMS = (
         check=Equivalent(0.002),
         measure=_reversal(1e-3),
         predict=_predict_reversal_size,
+    ),
+    _claim(
+        id="gui-t2-penalty-repairs",
+        statement="Where accuracy does not rise with kappa, it rises with the penalty.",
+        latex=r"\partial_\kappa\mathrm{Acc} \le 0 \Rightarrow \partial_\lambda\mathrm{Acc} > 0",
+        assumptions=f"{_MIXTURE}; logistic, r = 2, n = 1000, p = 50, kappa = -.7, lambda = .001 and 1",
+        control="the penalty's effect has the sign of kappa's",
+        check=Sign(),
+        measure=_measure_penalty_repairs,
+        predict=_predict_penalty_repairs,
+    ),
+    _claim(
+        id="gui-t3-tuned-accuracy",
+        statement="At its best penalty accuracy rises with kappa, also where it falls at a fixed penalty.",
+        latex=r"\partial_\kappa\max_\lambda\mathrm{Acc} > 0",
+        assumptions=f"{_MIXTURE}; logistic, r = 2, n = 1000, p = 50, the best of 11 penalties on each training set",
+        control="the order at lambda = .001",
+        check=Sign(),
+        measure=_measure_tuned,
+        predict=_predict_tuned,
+    ),
+    _claim(
+        id="gui-tau-bound",
+        statement="No convex classifier has more overlap to noise than averaging has, or has without a projector.",
+        latex=r"\log\frac\tau{r\sqrt\delta} \le 2\max(0, \log(1+\kappa))",
+        assumptions=f"{_ASYMPTOTIC}, and p = 50, n = 1000; slack for the fluctuation of averaging, which attains it",
+        control="the bound of expansion, 2 log(1 + kappa), for shrinkage too",
+        check=AtMost(0.15),
+        measure=_measure_tau,
+        predict=_predict_tau,
+    ),
+    _claim(
+        id="gui-reversal-onset",
+        statement="At vanishing penalty expansion hurts above a signal norm that depends on the sample ratio.",
+        latex=r"\mathrm{sign}\,\partial_\kappa\mathrm{Acc} = \mathrm{sign}(r_c(\delta)-r)",
+        assumptions=f"{_MIXTURE}; logistic, lambda = 3e-4, n = 500, p = 100, r = .7 and 1.15, inseparable data",
+        control="onset (pi/2)^(1/2) of infinite sample ratio",
+        check=Sign(),
+        measure=_measure_onset,
+        predict=_predict_onset,
     ),
     _claim(
         id="gui-averaging-law",

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from synthetic.claims.registry import Claim, Prediction, run_claim
-from synthetic.claims.rule import AGREES, DISAGREES, UNCLEAR, Equivalent, Estimate, Exact, Sign
+from synthetic.claims.rule import AGREES, DISAGREES, UNCLEAR, AtMost, Equivalent, Estimate, Exact, Sign
 
 
 def estimate(mean, se, n=16):
@@ -66,6 +66,17 @@ def test_sign(mean, predicted, expected):
 def test_sign_of_too_small_an_effect():
     assert Sign(smallest=0.4).outcome(estimate([0.5], [0.001]), np.array([1])) == AGREES
     assert Sign(smallest=0.6).outcome(estimate([0.5], [0.001]), np.array([1])) == DISAGREES
+
+
+@pytest.mark.parametrize(
+    ("mean", "expected"), [(0.5, AGREES), (1.02, AGREES), (1.3, DISAGREES), (1.1, UNCLEAR)]
+)
+def test_at_most(mean, expected):
+    """Bound 1 with slack .1; the interval reaches .06."""
+    assert AtMost(0.1).outcome(estimate([0.0, mean], [0.01, 0.01]), np.ones(2)) == expected
+    assert AtMost(0.1).resolution(estimate([mean], [0.01]), np.ones(1), np.zeros(1)) == pytest.approx(
+        100 * mean
+    )
 
 
 def test_resolution_is_the_best_distance_in_standard_errors():

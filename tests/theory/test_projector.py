@@ -184,7 +184,8 @@ def test_cosine_gains_in_twenty_dimensions():
         np.testing.assert_allclose(found, expected, atol=6e-4)
 
 
-def test_cosine_loss_against_sampling(seed):
+@pytest.mark.parametrize("views", ["both", "clean anchor", "clean negatives"])
+def test_cosine_loss_against_sampling(seed, views):
     r, sigma, temperature, p, gain = 1.2, 0.6, 0.4, 6, 1.3
     rng = np.random.default_rng([seed, 9])
 
@@ -196,11 +197,12 @@ def test_cosine_loss_against_sampling(seed):
         return rng.choice([-1.0, 1.0], (n, 1)) * ([r] + [0] * (p - 1)) + rng.normal(size=(n, p))
 
     h, other = inputs(4000), inputs(8000)
-    one, two = (unit(h + sigma * rng.normal(size=h.shape)) for _ in range(2))
-    other = unit(other + sigma * rng.normal(size=other.shape))
+    anchor, rest = (0.0 if views == clean else sigma for clean in ("clean anchor", "clean negatives"))
+    one, two = (unit(h + s * rng.normal(size=h.shape)) for s in (anchor, rest))
+    other = unit(other + rest * rng.normal(size=other.shape))
     terms = np.log(np.mean(np.exp(one @ other.T / temperature), 1)) - np.sum(one * two, 1) / temperature
     error = np.hypot(terms.std() / np.sqrt(len(terms)), 1.5 / np.sqrt(len(other)))
-    assert abs(terms.mean() - theory.cosine_loss(r, sigma, temperature, p, gain)) < 4 * error
+    assert abs(terms.mean() - theory.cosine_loss(r, sigma, temperature, p, gain, views=views)) < 4 * error
 
 
 def test_cosine_limit():
@@ -214,6 +216,57 @@ def test_cosine_limit():
     )
     gaps = exact - gains[3]
     assert gaps[1] == pytest.approx(gaps[0] / 4, rel=0.1)
+
+
+def test_one_sided_cosine_against_training():
+    """Published gains of trained projectors in 20 dimensions with 511 negatives, clean anchor and clean negatives."""
+    sigma, temperature = np.array([0.5, 0.5, 1.5, 1.5]), np.array([0.1, 0.5, 0.1, 0.5])
+    for views, trained in (
+        ("clean anchor", [0.634, 0.776, 0.852, 1.247]),
+        ("clean negatives", [0.639, 0.777, 0.931, 1.281]),
+    ):
+        exact = theory.projector_gain("cosine", 1.5, sigma, temperature=temperature, dim=20, views=views)
+        np.testing.assert_allclose(exact, trained, rtol=0.02)
+        expands = theory.cosine_expands(1.5, sigma, 20 * temperature, views=views)
+        assert np.array_equal(expands, np.array(trained) > 1)
+
+
+@pytest.mark.parametrize("views", ["both", "clean anchor", "clean negatives"])
+@pytest.mark.parametrize(("sigma", "scale"), [(0.5, 2.0), (1.5, 2.0), (1.5, 10.0)])
+def test_cosine_margin_is_the_slope_of_the_exact_loss(views, sigma, scale):
+    """Minus dL/dlog k at W = I in units of r^2 / (scale (v1 v2)^(1/2)), extrapolated in 1/p from 200 and 800."""
+    r = 1.5
+    size = (1 + sigma**2) ** (1.0 if views == "both" else 0.5)
+
+    def slope(dim):
+        ends = [
+            theory.cosine_loss(r, sigma, scale / dim, dim, gain, views=views)
+            for gain in np.exp([-0.01, 0.01])
+        ]
+        return (ends[0] - ends[1]) / 0.04 * scale * size / r**2
+
+    limit = (4 * slope(800) - slope(200)) / 3
+    margin = theory.cosine_expansion_margin(r, sigma, scale, views=views)
+    assert margin == pytest.approx(limit, abs=5e-4)
+
+
+def test_cosine_margin_of_equal_views_is_the_two_sided_one():
+    """Without augmentation all three settings are one world."""
+    margins = [
+        theory.cosine_expansion_margin(1.2, 0.0, [0.5, 5.0], views=views)
+        for views in ("both", "clean anchor", "clean negatives")
+    ]
+    np.testing.assert_allclose(margins[1:], [margins[0]] * 2, rtol=1e-14)
+    r, sigma, scale = 1.5, 0.8, 3.0
+    v, inverse = 1 + sigma**2, 1 / scale
+    t = (np.sqrt(1 + 4 * inverse**2) - 1) / (2 * inverse)
+    q = 1 - t**2
+    x = np.linspace(-9, 9, 4001)
+    weights = np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi) * (x[1] - x[0])
+    anchor = r + np.sqrt(v) * x
+    pull = np.sum(weights * anchor / r * np.tanh(r * anchor * t / v))
+    expected = sigma**2 / v - q * t**3 / 2 - q**2 * pull
+    assert theory.cosine_expansion_margin(r, sigma, scale) == pytest.approx(expected, abs=1e-12)
 
 
 def test_cosine_shrinks_in_a_window_of_temperatures_only():
@@ -255,7 +308,5 @@ def test_bad_input_is_named(call, message):
 def test_outside_the_hypotheses():
     with pytest.raises(theory.AssumptionError, match="sigma must be > 0"):
         theory.projector_gain("euclidean", 1.0, 0.0)
-    with pytest.raises(theory.AssumptionError, match="views must be 'both'"):
-        theory.projector_gain("cosine", 1.0, 1.0, temperature=0.5, dim=5, views="clean anchor")
     with pytest.raises(theory.AssumptionError, match="scale must exceed"):
         theory.cosine_gain_limit(1.5, 1.5, 0.1)

@@ -21,8 +21,57 @@ def test_contrasts_of_four_classes():
     np.testing.assert_allclose(theory.contrast_gain(np.array([1.0, 2.0, 3.0]), sigma, 4), 1, atol=5e-4)
 
 
-def test_two_classes_are_the_mixture_about_its_mean():
+@pytest.mark.parametrize("loss", ["spectral", "inner", "euclidean"])
+def test_two_classes_are_the_mixture_about_its_mean(loss):
     """Means r e_1, r e_2: half their distance is r / sqrt(2), which is the mixture's signal norm."""
     sigma = np.array([0.6, 1.5])
-    expected = theory.projector_gain("inner", 2.0 / np.sqrt(2), sigma)
-    np.testing.assert_allclose(theory.contrast_gain(2.0, sigma, 2), expected, rtol=1e-6)
+    expected = theory.projector_gain(loss, 2.0 / np.sqrt(2), sigma)
+    np.testing.assert_allclose(theory.contrast_gain(2.0, sigma, 2, loss=loss), expected, rtol=1e-6)
+
+
+def test_euclidean_contrasts_of_four_classes():
+    """Published predictions of a softmax expectation by sampling."""
+    found = theory.contrast_gain(3.0, np.array([0.7, 1.1, 1.6, 2.5]), 4, loss="euclidean")
+    np.testing.assert_allclose(found, [1.050, 1.188, 1.364, 1.556], atol=2e-3)
+
+
+def test_euclidean_contrasts_always_expand():
+    signals, sigma = np.array([0.3, 1.0, 3.0, 8.0])[:, None], np.array([0.1, 0.5, 1.5, 4.0])
+    for classes in (3, 10):
+        grid = theory.contrast_gain(signals, sigma, classes, loss="euclidean")
+        # class overlap, the size of the effect, vanishes when a strong signal is hardly augmented
+        assert np.all(grid > 1 - 1e-7) and np.all(grid[:3, 1:] > 1 + 1e-4)
+    assert theory.contrast_gain(0.0, 1.0, 4, loss="euclidean") == pytest.approx(1, abs=1e-9)
+
+
+def test_euclidean_contrast_loss_is_least_at_the_gain(seed):
+    """Slope of the sampled loss by log alpha with common random numbers: 0 at the gain, negative at gain 1."""
+    r, sigma, classes, n = 2.0, 1.0, 3, 200_000
+    v = 1 + sigma**2
+    across = (np.sqrt(v**2 + 8 * v * (v - 1)) - v) / (2 * v)  # 1 / (1 + v beta)
+    beta = (1 / across - 1) / v
+    rng = np.random.default_rng([seed, 31])
+    x = np.sqrt(v) * rng.normal(size=(n, classes))
+    x[:, 0] += r
+    squares = np.stack([np.sum(_centred(x - r * mean) ** 2, 1) for mean in np.eye(classes)], 1)
+    steps = sigma**2 * np.sum(_centred(rng.normal(size=(n, classes))) ** 2, 1)
+
+    def losses(a):
+        kernel = np.log(np.mean(np.exp(-a / (2 * (1 + v * a)) * squares), 1))
+        return a * steps + kernel - (classes - 1) / 2 * np.log1p(v * a)
+
+    gain = theory.contrast_gain(r, sigma, classes, loss="euclidean")
+    slopes = [(losses(g**2 * beta * 1.01) - losses(g**2 * beta / 1.01)) / 0.02 for g in (gain, 1.0)]
+    scores = [s.mean() / (s.std() / np.sqrt(n)) for s in slopes]
+    assert abs(scores[0]) < 4 and scores[1] < -8
+
+
+def _centred(x):
+    return x - x.mean(1, keepdims=True)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="loss must be one of 'spectral', 'inner', 'euclidean'"):
+        theory.contrast_gain(1.0, 1.0, 3, loss="cosine")
+    with pytest.raises(theory.AssumptionError, match="sigma must be > 0"):
+        theory.contrast_gain(1.0, 0.0, 3, loss="euclidean")
