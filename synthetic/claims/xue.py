@@ -1,7 +1,7 @@
 """Claims on Xue et al., Investigating the Benefits of Projection Head for Representation Learning (ICLR 2024).
 
 Every claim is a measurement, which sees samples or gradients only, and a prediction from `theory`. Margins and
-numbers of replicates were fixed before the runs that the ledger reports.
+numbers of replicates were settled in pilot runs, seed 0 among them, and kept since: other seeds are their test.
 """
 
 from __future__ import annotations
