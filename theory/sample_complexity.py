@@ -14,7 +14,7 @@ import scipy
 from theory import checks
 from theory.errors import AssumptionError
 from theory.features import FeatureModel
-from theory.spectral import _largest, layer_weights
+from theory.spectral import largest, layer_weights
 
 
 def sample_complexity(model: FeatureModel, weights, target: int):
@@ -152,7 +152,7 @@ def before_head_boundary(
     cut = 0.0
     if embed_dim is not None and embed_dim <= others.size:
         cut = np.sort(correlation)[-embed_dim]
-        others = others[_largest(correlation, embed_dim - 1)] if embed_dim > 1 else others[:0]
+        others = others[largest(correlation, embed_dim - 1)] if embed_dim > 1 else others[:0]
     root_retention = np.sqrt(model.retention)
     total = np.sum(root_retention[others] * model.phi[others])
     if total == 0:

@@ -72,7 +72,7 @@ def spectral_minimizer(cov, cross_cov, embed_dim: int) -> np.ndarray:
     values, vectors = np.linalg.eigh((whitened + whitened.T) / 2)
     zero = len(cov) * np.finfo(float).eps * np.abs(values).max()
     values = np.where(values > zero, values, 0.0)
-    half = whiten @ (vectors * np.sqrt(values))[:, _largest(values, embed_dim)]
+    half = whiten @ (vectors * np.sqrt(values))[:, largest(values, embed_dim)]
     return half @ half.T
 
 
@@ -125,7 +125,7 @@ def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = N
     """
     depth = checks.integer("depth", depth, 1)
     kept = np.zeros(model.num_features, dtype=bool)
-    kept[_largest(model.correlation, _embed_dim(model, embed_dim))] = True
+    kept[largest(model.correlation, _embed_dim(model, embed_dim))] = True
     kept &= model.correlation > 0
     weights = np.sqrt(model.retention) * model.phi / model.variance
     exponents = np.arange(1, depth + 1)[:, None] / depth
@@ -136,7 +136,7 @@ def _embed_dim(model: FeatureModel, embed_dim: int | None) -> int:
     return model.num_features if embed_dim is None else checks.integer("embed_dim", embed_dim, 1)
 
 
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
+def largest(values: np.ndarray, count: int) -> np.ndarray:
     """Indices of the `count` largest non-negative values; a tie at the cut has no unique answer."""
     order = np.argsort(-values, kind="stable")
     if count < values.size:
