@@ -1,6 +1,8 @@
-"""Batched random views of images: crop, colour and grey, driven by one explicit generator."""
+"""Batched random views of images: crop, flip, colour, grey and blur, driven by one explicit generator."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import log, pi
 
 import torch
 import torch.nn.functional as F
@@ -8,14 +10,17 @@ from kornia.color import rgb_to_grayscale
 from kornia.enhance import (
     adjust_brightness_accumulative,
     adjust_contrast_with_mean_subtraction,
+    adjust_hue,
     adjust_saturation_with_gray_subtraction,
 )
+from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Random crop, then brightness, contrast and saturation, then grey; one draw per image.
+    """Random crop and flip, then brightness, contrast, saturation and hue, then grey and blur; one draw per
+    image.
 
     All random parameters are drawn here, on the CPU, and handed to kornia's deterministic functions: the
     global random state is neither read nor changed, and the views are the same on every device.
@@ -30,6 +35,22 @@ class Augment:
         Each colour factor is uniform in [1 - colour, 1 + colour].
     grey : float in [0, 1]
         Probability of turning an image grey.
+    by_area : bool
+        Whether the area of the crop is uniform between the squares of `side`, instead of its side.
+    aspect : float >= 1
+        Width over height of the crop is log-uniform in [1 / aspect, aspect]; a side that would leave the
+        image is cut to it.
+    flip : float in [0, 1]
+        Probability of a horizontal flip.
+    hue : float in [0, 0.5]
+        Hue is turned by a part of the colour circle that is uniform in [-hue, hue].
+    jitter : float in [0, 1]
+        Probability that colour and hue change at all.
+    blur : float in [0, 1]
+        Probability of a Gaussian blur over about a tenth of the view's side, with a standard deviation
+        uniform in [0.1, 2] pixels.
+    centre : float in (0, 1]
+        Side of the test view as a fraction of the image side.
 
     Raises
     ------
@@ -41,6 +62,13 @@ class Augment:
     side: tuple[float, float] = (0.7, 0.9)
     colour: float = 0.4
     grey: float = 0.2
+    by_area: bool = False
+    aspect: float = 1.0
+    flip: float = 0.0
+    hue: float = 0.0
+    jitter: float = 1.0
+    blur: float = 0.0
+    centre: float = 0.8
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -49,8 +77,15 @@ class Augment:
             raise ValueError(f"side must satisfy 0 < low <= high <= 1, got {self.side}")
         if not 0 <= self.colour < 1:
             raise ValueError(f"colour must be in [0, 1), got {self.colour}")
-        if not 0 <= self.grey <= 1:
-            raise ValueError(f"grey must be in [0, 1], got {self.grey}")
+        for name in ("grey", "flip", "jitter", "blur"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if not self.aspect >= 1:
+            raise ValueError(f"aspect must be >= 1, got {self.aspect}")
+        if not 0 <= self.hue <= 0.5:
+            raise ValueError(f"hue must be in [0, 0.5], got {self.hue}")
+        if not 0 < self.centre <= 1:
+            raise ValueError(f"centre must be in (0, 1], got {self.centre}")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Draw one view of each image.
@@ -60,7 +95,8 @@ class Augment:
         images : Tensor, shape (B, 3, height, width)
             Values in [0, 1].
         generator : torch.Generator
-            CPU generator; 7 numbers are drawn per image.
+            CPU generator. 7 numbers are drawn per image, then one for each of `aspect`, `flip`, `jitter` and
+            `hue`, and two for `blur`, unless they have their default values.
 
         Returns
         -------
@@ -68,24 +104,87 @@ class Augment:
             Values in [0, 1].
         """
         _check_images(images)
-        u = torch.rand(7, len(images), generator=generator).to(images.device)
-        side = self.side[0] + (self.side[1] - self.side[0]) * u[0]
-        view = crop(images, side, 2 * u[1:3].T - 1, self.size)
-        brightness, contrast, saturation = 1 + self.colour * (2 * u[3:6] - 1)
+
+        def draw(*shape: int) -> Tensor:
+            return torch.rand(*shape, len(images), generator=generator).to(images.device)
+
+        u = draw(7)
+        view = crop(images, self._sides(u[0], draw), 2 * u[1:3].T - 1, self.size)
+        if self.flip > 0:
+            view = torch.where(_each(draw() < self.flip), view.flip(3), view)
+        jittered = (draw() < self.jitter).float() if self.jitter < 1 else 1
+        brightness, contrast, saturation = 1 + self.colour * jittered * (2 * u[3:6] - 1)
         view = adjust_brightness_accumulative(view, brightness)
         view = adjust_contrast_with_mean_subtraction(view, contrast)
         view = adjust_saturation_with_gray_subtraction(view, saturation)
-        return torch.where((u[6] < self.grey)[:, None, None, None], rgb_to_grayscale(view), view)
+        if self.hue > 0:
+            view = adjust_hue(view, 2 * pi * self.hue * jittered * (2 * draw() - 1))
+        view = torch.where(_each(u[6] < self.grey), rgb_to_grayscale(view), view)
+        if self.blur > 0:
+            chosen, spread = draw(2)
+            sigma = (0.1 + 1.9 * spread)[:, None].expand(-1, 2)
+            view = torch.where(
+                _each(chosen < self.blur), gaussian_blur2d(view, _kernel(self.size), sigma), view
+            )
+        return view
+
+    def still(self, images: Tensor) -> Tensor:
+        """Test view: the central square of side `centre`, resized where it has not `size` pixels.
+
+        Parameters
+        ----------
+        images : Tensor, shape (B, 3, height, width)
+            Values in [0, 1].
+
+        Returns
+        -------
+        Tensor, shape (B, 3, size, size)
+            Values in [0, 1].
+        """
+        _check_images(images)
+        side = max(1, round(self.centre * min(images.shape[2:])))
+        top, left = ((full - side) // 2 for full in images.shape[2:])
+        view = images[:, :, top : top + side, left : left + side]
+        if side == self.size:
+            return view
+        return F.interpolate(view, size=(self.size, self.size), mode="bilinear", antialias=True)
+
+    def _sides(self, u: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+        """Sides (B,) of square crops, or (B, 2), width and height, of others."""
+        low, high = self.side
+        side = (low**2 + (high**2 - low**2) * u).sqrt() if self.by_area else low + (high - low) * u
+        if self.aspect == 1:
+            return side
+        stretch = torch.exp(0.5 * log(self.aspect) * (2 * draw() - 1))
+        return torch.stack([side * stretch, side / stretch], dim=1).clamp(max=1)
+
+
+SIMCLR_CIFAR = Augment(
+    size=32,
+    side=(0.2**0.5, 1.0),
+    by_area=True,
+    aspect=4 / 3,
+    flip=0.5,
+    hue=0.1,
+    jitter=0.8,
+    centre=1.0,
+)
+"""Views of Gupta et al. (2022), section 5, for 32 x 32 images: colour .4, .4, .4 and hue .1 with probability
+.8, flips .5, grey .2. Crops are those that the paper gives for TinyImageNet, 0.2 to 1 of the area and ratios
+.75 to 1.33; for CIFAR it says only that they are random ("reconstructed")."""
+
+SIMCLR_TINY_IMAGENET = replace(SIMCLR_CIFAR, size=64, grey=0.1)
+"""The same for 64 x 64 images, grey .1 (paper)."""
 
 
 def crop(images: Tensor, side: Tensor, shift: Tensor, size: int) -> Tensor:
-    """Square crops resized by bilinear interpolation.
+    """Crops resized by bilinear interpolation.
 
     Parameters
     ----------
     images : Tensor, shape (B, C, height, width)
-    side : Tensor, shape (B,)
-        Side of the crop as a fraction of the image side, in (0, 1].
+    side : Tensor, shape (B,) or (B, 2)
+        Side of the crop, or its width and height, as a fraction of the image's, in (0, 1].
     shift : Tensor, shape (B, 2)
         Horizontal and vertical position in [-1, 1]: -1 left or top edge, 0 centre, 1 right or bottom edge.
     size : int
@@ -95,8 +194,8 @@ def crop(images: Tensor, side: Tensor, shift: Tensor, size: int) -> Tensor:
     -------
     Tensor, shape (B, C, size, size)
     """
-    affine = torch.diag_embed(side[:, None].expand(-1, 2))
-    affine = torch.cat([affine, (shift * (1 - side)[:, None])[:, :, None]], dim=2)
+    sides = side[:, None].expand(-1, 2) if side.ndim == 1 else side
+    affine = torch.cat([torch.diag_embed(sides), (shift * (1 - sides))[:, :, None]], dim=2)
     grid = F.affine_grid(affine, [len(images), images.shape[1], size, size], align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
@@ -124,3 +223,13 @@ def centre_crop(images: Tensor, size: int = 16) -> Tensor:
 def _check_images(images: Tensor) -> None:
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"images must have shape (B, 3, height, width), got {tuple(images.shape)}")
+
+
+def _each(chosen: Tensor) -> Tensor:
+    """(B,) as (B, 1, 1, 1), to choose whole images."""
+    return chosen[:, None, None, None]
+
+
+def _kernel(size: int) -> int:
+    """Odd number of pixels nearest to a tenth of `size`, at least 3."""
+    return max(3, 2 * (size // 20) + 1)

@@ -1,16 +1,23 @@
-"""Convolutional encoders: image in, representation before the head out."""
+"""Encoders: image in, representation before the head out; a recipe of each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from neural.initialise import initialise
+from neural.resnet import ResNetConfig
+from neural.stages import StagedEncoder
+from neural.vision_transformer import ViTConfig
 
 
-class SmallConv(nn.Module):
+class SmallConv(StagedEncoder):
     """Three 3 x 3 convolutions of stride 2 with batch norm and ReLU, then the mean over positions.
 
-    Channels 3 - width - 2 width - 4 width; for a 16 x 16 image the last map is 2 x 2.
+    Channels 3 - width - 2 width - 4 width; for a 16 x 16 image the last map is 2 x 2. Stages: stage1, stage2, h.
 
     Parameters
     ----------
@@ -41,6 +48,37 @@ class SmallConv(nn.Module):
         self.out_dim = channels[-1]
         initialise(self, generator)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Representations h, shape (B, 4 * width), of images of shape (B, 3, height, width)."""
-        return self.layers(images).mean(dim=(2, 3))
+    def maps(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """See `StagedEncoder.maps`."""
+        for i, name in enumerate(("stage1", "stage2", "h")):
+            images = self.layers[3 * i : 3 * i + 3](images)
+            yield name, images
+
+
+class EncoderConfig(Protocol):
+    """Frozen, hashable recipe of an encoder."""
+
+    def build(self, generator: torch.Generator) -> StagedEncoder:
+        """Encoder with fresh weights drawn from the generator, and from nothing else."""
+        ...
+
+
+@dataclass(frozen=True)
+class SmallConvConfig:
+    """Recipe of `SmallConv`."""
+
+    width: int = 16
+    last_relu: bool = True
+
+    def build(self, generator: torch.Generator) -> SmallConv:
+        """See `EncoderConfig.build`."""
+        return SmallConv(self.width, last_relu=self.last_relu, generator=generator)
+
+
+ENCODERS: dict[str, type | tuple[type, dict]] = {
+    "small-conv": SmallConvConfig,
+    "resnet18": ResNetConfig,
+    "resnet50": (ResNetConfig, {"depth": 50}),
+    "vit-tiny": ViTConfig,
+}
+"""Names of the command line: a recipe, or a recipe with fields that the name sets."""

@@ -19,7 +19,7 @@ Closure = Callable[[], Tensor]
 
 
 class OptimizerConfig(Protocol):
-    """Recipe of an optimiser."""
+    """Recipe of an optimiser, with attribute `lr`."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Optimiser of these parameters."""
@@ -82,6 +82,15 @@ class Stepper:
     def end_epoch(self, losses: Iterable[Closure]) -> None:
         """Called after each epoch with closures of batches for the head alone; does nothing by default."""
 
+    def state_dict(self) -> dict[str, dict]:
+        """State of the optimisers, for checkpoints."""
+        return {"encoder": self.encoder.state_dict(), "head": self.head.state_dict()}
+
+    def load_state_dict(self, state: dict[str, dict]) -> None:
+        """Go on from the state of a stepper of the same schedule and modules."""
+        self.encoder.load_state_dict(state["encoder"])
+        self.head.load_state_dict(state["head"])
+
 
 class _Part:
     """Encoder or head with its optimiser."""
@@ -100,6 +109,21 @@ class _Part:
     def set_gradients(self, gradients: Iterable[Tensor]) -> None:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
+
+    def state_dict(self) -> dict:
+        return self.optimizer.state_dict() if self.optimizer else {}
+
+    def load_state_dict(self, state: dict) -> None:
+        if self.optimizer:
+            self.optimizer.load_state_dict(state)
+
+
+class ScheduleConfig(Protocol):
+    """Frozen recipe of a schedule, with attribute `optimizer`."""
+
+    def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
+        """Stepper that moves these two."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -132,27 +156,25 @@ class Alternating:
     Parameters
     ----------
     inner_steps : int >= 1
-        l, of SGD on L + proximal |g - g_k|^2.
+        l, on L + proximal |g - g_k|^2.
     proximal : float >= 0
-    head_lr : float > 0
+    head_optimizer : OptimizerConfig
         Of the inner steps.
-    head_momentum : float in [0, 1)
-        Of the inner steps; starts anew at every outer step.
+    restart : bool
+        Whether momentum (or moments) of the inner steps start anew at every outer step.
     optimizer : OptimizerConfig
         Of the encoder.
     """
 
     inner_steps: int = 5
     proximal: float = 0.0
-    head_lr: float = 0.01
-    head_momentum: float = 0.0
+    head_optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+    restart: bool = True
     optimizer: OptimizerConfig = field(default_factory=SGDConfig)
 
     def __post_init__(self) -> None:
         check_integer("inner_steps", self.inner_steps, 1)
         _check_not_negative("proximal", self.proximal)
-        _check_positive("head_lr", self.head_lr)
-        _check_unit("head_momentum", self.head_momentum)
 
     def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
         """Stepper of this schedule."""
@@ -162,28 +184,31 @@ class Alternating:
 class _AlternatingStepper(Stepper):
     def __init__(self, encoder: nn.Module, head: nn.Module, schedule: Alternating) -> None:
         super().__init__(encoder, head, schedule.optimizer)
-        self._schedule = schedule
+        self._schedule, self.head = schedule, _Part(head, schedule.head_optimizer)
 
     def step(self, loss: Closure) -> Tensor:
-        first = None
-        if self.head.parameters:
-            before = [p.detach().clone() for p in self.head.parameters]
-            schedule = self._schedule
-            inner = torch.optim.SGD(
-                self.head.parameters, lr=schedule.head_lr, momentum=schedule.head_momentum
-            )
-            for _ in range(schedule.inner_steps):
-                value = loss()
-                first = value.detach() if first is None else first
-                gradients = torch.autograd.grad(value, self.head.parameters)
-                self.head.set_gradients(
-                    g + 2 * schedule.proximal * (p.detach() - old)
-                    for g, p, old in zip(gradients, self.head.parameters, before, strict=True)
-                )
-                inner.step()
+        first = self._improve_head(loss) if self.head.parameters else None
         value = loss()
         self.encoder.descend(value)
         return value.detach() if first is None else first
+
+    def _improve_head(self, loss: Closure) -> Tensor:
+        """All inner steps; returns the loss before the first."""
+        schedule, head = self._schedule, self.head
+        if schedule.restart:
+            head.optimizer.state.clear()
+        before = [p.detach().clone() for p in head.parameters]
+        losses = []
+        for _ in range(schedule.inner_steps):
+            value = loss()
+            losses.append(value.detach())
+            gradients = torch.autograd.grad(value, head.parameters)
+            head.set_gradients(
+                g + 2 * schedule.proximal * (p.detach() - old)
+                for g, p, old in zip(gradients, head.parameters, before, strict=True)
+            )
+            head.optimizer.step()
+        return losses[0]
 
 
 @dataclass(frozen=True)
@@ -253,6 +278,14 @@ class _SlowSingleStepper(Stepper):
             for total in self._total:
                 total.zero_()
 
+    def state_dict(self) -> dict[str, dict]:
+        return super().state_dict() | {"total": dict(enumerate(self._total))}
+
+    def load_state_dict(self, state: dict[str, dict]) -> None:
+        super().load_state_dict(state)
+        for total, stored in zip(self._total, state["total"].values(), strict=True):
+            total.copy_(stored)
+
 
 @dataclass(frozen=True)
 class SlowOptimal:
@@ -300,6 +333,14 @@ class _SlowOptimalStepper(Stepper):
             if last - total < self._schedule.tolerance * abs(total):
                 return
             last = total
+
+
+SCHEDULES = {
+    "joint": Joint,
+    "alternating": Alternating,
+    "slow-single": SlowSingle,
+    "slow-optimal": SlowOptimal,
+}
 
 
 def exact_spectral_head(cov: Tensor, cross_cov: Tensor, embed_dim: int) -> Tensor:

@@ -210,19 +210,44 @@ class ThresholdHead(nn.Module):
         self.threshold.clamp_(min=0)
 
 
-def group_norm(weight: Tensor) -> Tensor:
+def first_linear(head: nn.Module) -> nn.Linear:
+    """The linear layer of a head that is fed by the representation; its columns are the representation's units.
+
+    Parameters
+    ----------
+    head : nn.Module
+
+    Raises
+    ------
+    ValueError
+        If the head has no linear layer.
+    """
+    for layer in head.modules():
+        if isinstance(layer, nn.Linear):
+            return layer
+    raise ValueError(f"head must have a linear layer fed by the representation, got {type(head).__name__}")
+
+
+def group_norm(weight: Tensor, group: int = 1) -> Tensor:
     """L2,1 norm of a head: the sum of the lengths of its columns, one for each unit of the representation.
 
     Parameters
     ----------
     weight : (embed_dim, in_dim) tensor
         As in torch.nn.Linear.
+    group : int >= 1
+        Adjacent columns that count as one, their length the Frobenius norm; divides in_dim.
+
+    Raises
+    ------
+    ValueError
+        If group does not divide in_dim.
     """
-    return torch.linalg.vector_norm(weight, dim=0).sum()
+    return _group_lengths(weight, group).sum()
 
 
 @torch.no_grad()
-def shrink_groups(weight: Tensor, amount: float) -> None:
+def shrink_groups(weight: Tensor, amount: float, group: int = 1) -> None:
     """Proximal step of amount * L2,1, in place: every column loses `amount` of its length, at most all of it.
 
     Parameters
@@ -230,11 +255,26 @@ def shrink_groups(weight: Tensor, amount: float) -> None:
     weight : (embed_dim, in_dim) tensor
     amount : float >= 0
         Penalty times step size.
+    group : int >= 1
+        As in `group_norm`.
+
+    Raises
+    ------
+    ValueError
+        If amount is negative or group does not divide in_dim.
     """
     if not 0 <= amount < inf:
         raise ValueError(f"amount must be >= 0 and finite, got {amount}")
-    lengths = torch.linalg.vector_norm(weight, dim=0)
-    weight *= (lengths - amount).clamp(min=0) / lengths.clamp(min=torch.finfo(weight.dtype).tiny)
+    lengths = _group_lengths(weight, group)
+    kept = (lengths - amount).clamp(min=0) / lengths.clamp(min=torch.finfo(weight.dtype).tiny)
+    weight *= kept.repeat_interleave(group)
+
+
+def _group_lengths(weight: Tensor, group: int) -> Tensor:
+    columns = torch.linalg.vector_norm(weight, dim=0)
+    if group < 1 or len(columns) % group:
+        raise ValueError(f"group must be >= 1 and divide the {len(columns)} columns, got {group}")
+    return torch.linalg.vector_norm(columns.unflatten(0, (-1, group)), dim=1)
 
 
 class HeadConfig(Protocol):
@@ -360,6 +400,21 @@ class ThresholdConfig:
     def build(self, in_dim: int, generator: torch.Generator) -> ThresholdHead:
         """See `HeadConfig.build`."""
         return ThresholdHead(in_dim, shared=self.shared)
+
+
+HEADS: dict[str, type | tuple[type, dict]] = {
+    "none": IdentityConfig,
+    "linear": LinearConfig,
+    "mlp": MLPConfig,
+    "deep-mlp": DeepMLPConfig,
+    "fixed-reweighting": FixedReweightingConfig,
+    "direct": DirectConfig,
+    "frozen": FrozenRandomConfig,
+    "pca-top": PCAConfig,
+    "pca-bottom": (PCAConfig, {"top": False}),
+    "threshold": ThresholdConfig,
+}
+"""Names of the command line: a recipe, or a recipe with fields that the name sets."""
 
 
 def _check_fits(embed_dim: int, in_dim: int) -> None:

@@ -2,7 +2,8 @@
 
 A digit (scikit-learn, 1,797 handwritten ones) is blended onto a patch of a photograph (scikit-image). The
 two views of a pair show the same digit on different patches of the same photograph, so they share exactly
-two features: which digit it is, and which photograph. `p_drop` removes the digit from the second view.
+two features: which digit it is, and which photograph. `p_drop` removes the digit from the second view;
+`agreement` makes the photograph tell the digit's parity in training and not in the test split.
 
 The photographs and their licences are listed in `CREDITS`; every one of them is inside the installed
 packages.
@@ -11,7 +12,7 @@ packages.
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, floor
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +25,26 @@ PATCH_SIZE = 20
 DIGIT_SIZE = 16
 SHORT_SIDE = 256
 TRAIN_FRACTION = 0.65
+COARSE = (0, 1, 0, 2, 3, 4, 4, 1, 2, 3)  # pairs of similar digits: {0, 2} {1, 7} {3, 8} {4, 9} {5, 6}
+
+
+class ImageSplit(Protocol):
+    """One half (train or test) of any image data set: what training, probes and readers need of it."""
+
+    @property
+    def labels(self) -> dict[str, Tensor]:
+        """Labels by name, each of shape (n,), int64."""
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: torch.device | str) -> "ImageSplit":
+        """Copy with all tensors on `device`."""
+
+    def stills(self, index: Tensor | None = None) -> Tensor:
+        """Images (B, 3, height, width), float32 in [0, 1], without augmentation; all of them when None."""
+
+    def pairs(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Positive pair of each image before augmentation; index (B,) int64 and generator on the CPU."""
 
 
 class Credit(NamedTuple):
@@ -53,7 +74,8 @@ CREDITS = (
         "stereo_motorcycle",
         "left image of the motorcycle pair, Middlebury 2014 stereo benchmark",
         "Scharstein, Hirschmueller, Kitajima, Krathwohl, Nesic, Wang, Westling (GCPR 2014)",
-        "citation requested",
+        "scikit-image names none; the Middlebury stereo site permits use and publication of its images and "
+        "asks for citation",
     ),
     Credit("brick", "brick wall", "CC0Textures, Bricks25", "CC0"),
     Credit("grass", "grass", "linolafett, DeviantArt", "CC0"),
@@ -61,7 +83,7 @@ CREDITS = (
         "digits",
         "optical recognition of handwritten digits (UCI), test part, as in scikit-learn",
         "Alpaydin and Kaynak (1998)",
-        "CC BY 4.0",
+        "CC BY 4.0 at UCI; scikit-learn names none",
     ),
 )
 PHOTOGRAPHS = tuple(credit.name for credit in CREDITS if credit.name != "digits")
@@ -129,20 +151,44 @@ class Split:
     def __len__(self) -> int:
         return len(self.digits)
 
+    @property
+    def labels(self) -> dict[str, Tensor]:
+        """Everything that an image can be asked for, each of shape (n,), int64.
+
+        "digit" 0..9; "photo", the index of the photograph; "coarse" 0..4, pairs of similar digits; "parity"
+        of the digit; "place", 0 for the first half of the photographs and 1 for the second; "cell", the
+        group 2 parity + place.
+        """
+        parity, place = self.digit % 2, _place(self.photo, len(self.patches))
+        return {
+            "digit": self.digit,
+            "photo": self.photo,
+            "coarse": torch.tensor(COARSE, device=self.digit.device)[self.digit],
+            "parity": parity,
+            "place": place,
+            "cell": 2 * parity + place,
+        }
+
     def to(self, device: torch.device | str) -> "Split":
         """Copy with all tensors on `device`."""
         names = ("digits", "digit", "photo", "patches", "background")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
-    def stills(self) -> Tensor:
-        """Every image once, on its own fixed patch and with its digit: what probes and readers look at.
+    def stills(self, index: Tensor | None = None) -> Tensor:
+        """Images on their own fixed patch and with their digit: what probes and readers look at.
+
+        Parameters
+        ----------
+        index : Tensor, shape (B,), optional
+            int64 indices into the split; every image once when None.
 
         Returns
         -------
-        Tensor, shape (n, 3, 20, 20)
+        Tensor, shape (B, 3, 20, 20)
             (1 - s) patch + s digit, values in [0, 1].
         """
-        return self._blend(self.digits, self.patches[self.photo, self.background])
+        chosen = slice(None) if index is None else index.to(self.digits.device)
+        return self._blend(self.digits[chosen], self.patches[self.photo[chosen], self.background[chosen]])
 
     def pairs(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw a positive pair of images for each index; the second loses its digit with probability
@@ -199,6 +245,12 @@ class DigitsOnPhotographs:
         Number of training digits; the rest of the 1,797 are test digits.
     patches : int >= 2
         Patches kept per photograph and split.
+    agreement : float in [0, 1], optional
+        Probability that a training image's place (half of `photos`, see `Split.labels`) equals its digit's
+        parity; within its place every photograph is equally likely. In the test split, and in both when None,
+        photographs are balanced and independent of the digits.
+    scale : int in 1..4
+        Patch and digit have 20 and 16 times `scale` pixels a side; the photographs keep their size.
 
     Raises
     ------
@@ -211,11 +263,14 @@ class DigitsOnPhotographs:
     photos: tuple[str, ...] = PHOTOGRAPHS
     train_size: int = 1200
     patches: int = 150
+    agreement: float | None = None
+    scale: int = 1
+    label_names: ClassVar[tuple[str, ...]] = ("digit", "photo", "coarse", "parity", "place", "cell")
 
     def __post_init__(self) -> None:
-        for name in ("strength", "p_drop"):
+        for name in ("strength", "p_drop", "agreement"):
             value = getattr(self, name)
-            if not 0 <= value <= 1:
+            if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {value}")
         unknown = sorted(set(self.photos) - set(PHOTOGRAPHS))
         if unknown or len(self.photos) < 2 or len(set(self.photos)) < len(self.photos):
@@ -225,12 +280,15 @@ class DigitsOnPhotographs:
             raise ValueError(f"train_size must be in [1, 1796], got {self.train_size}")
         if self.patches < 2:
             raise ValueError(f"patches must be >= 2, got {self.patches}")
+        if self.scale not in (1, 2, 3, 4):
+            raise ValueError(f"scale must be in 1..4, got {self.scale}")
 
     def build(self, rng: np.random.Generator) -> tuple[Split, Split]:
         """Draw the split, the patches and the photograph of each digit.
 
         The draws do not depend on `strength` and `p_drop`, so data sets that differ in these alone are
-        paired by seed.
+        paired by seed. Those that differ in `agreement` alone share digits, patches and test split, and the
+        images that agree at a smaller agreement also do at a larger one.
 
         Parameters
         ----------
@@ -242,13 +300,14 @@ class DigitsOnPhotographs:
         train, test : Split
             `train_size` and 1,797 - `train_size` images.
         """
-        digits, labels = _enlarged_digits()
+        digits, labels = _enlarged_digits(self.scale)
         order = torch.from_numpy(rng.permutation(len(digits)))
-        train, test = order[: self.train_size], order[self.train_size :]
-        return (
-            self._split(digits[train], labels[train], (0.0, TRAIN_FRACTION), rng),
-            self._split(digits[test], labels[test], (TRAIN_FRACTION, 1.0), rng),
-        )
+        chosen, rest = order[: self.train_size], order[self.train_size :]
+        train = self._split(digits[chosen], labels[chosen], (0.0, TRAIN_FRACTION), rng)
+        test = self._split(digits[rest], labels[rest], (TRAIN_FRACTION, 1.0), rng)
+        if self.agreement is not None:
+            train = replace(train, photo=_agreeing(train.digit, len(self.photos), self.agreement, rng))
+        return train, test
 
     def _split(
         self, digits: Tensor, labels: Tensor, part: tuple[float, float], rng: np.random.Generator
@@ -258,26 +317,78 @@ class DigitsOnPhotographs:
             digits=digits,
             digit=labels,
             photo=torch.from_numpy(rng.permutation(np.arange(n) % len(self.photos))),
-            patches=torch.stack([_cut(photograph(name), part, self.patches, rng) for name in self.photos]),
+            patches=torch.stack(
+                [
+                    _cut(photograph(name), part, self.patches, PATCH_SIZE * self.scale, rng)
+                    for name in self.photos
+                ]
+            ),
             background=torch.from_numpy(rng.integers(self.patches, size=n)),
             strength=self.strength,
             p_drop=self.p_drop,
         )
 
 
-def _enlarged_digits() -> tuple[Tensor, Tensor]:
+def few_shot(labels: Tensor, per_class: int, rng: np.random.Generator) -> Tensor:
+    """Balanced subset with the same number of images of each class.
+
+    Parameters
+    ----------
+    labels : Tensor, shape (n,)
+        int64 class of each image.
+    per_class : int >= 1
+        Images drawn of each class, without replacement.
+    rng : numpy.random.Generator
+        Source of every draw.
+
+    Returns
+    -------
+    Tensor, shape (classes * per_class,)
+        int64 indices into `labels`, on the CPU, class by class.
+
+    Raises
+    ------
+    ValueError
+        When a class has fewer than `per_class` images.
+    """
+    if per_class < 1:
+        raise ValueError(f"per_class must be >= 1, got {per_class}")
+    values = labels.cpu().numpy()
+    classes, counts = np.unique(values, return_counts=True)
+    if counts.min() < per_class:
+        rare = classes[counts.argmin()]
+        raise ValueError(
+            f"per_class must be <= {counts.min()}, the images that class {rare} has, got {per_class}"
+        )
+    drawn = [rng.choice(np.flatnonzero(values == one), per_class, replace=False) for one in classes]
+    return torch.from_numpy(np.concatenate(drawn))
+
+
+def _place(photo: Tensor, photos: int) -> Tensor:
+    """Half of the photographs that each belongs to: 0 first, 1 second; the first is the larger if odd."""
+    return (photo >= (photos + 1) // 2).long()
+
+
+def _agreeing(digit: Tensor, photos: int, agreement: float, rng: np.random.Generator) -> Tensor:
+    """Draw photographs whose place is the digit's parity with probability `agreement`."""
+    first, parity = (photos + 1) // 2, digit.numpy() % 2
+    place = np.where(rng.random(len(parity)) < agreement, parity, 1 - parity)
+    return torch.from_numpy(first * place + rng.integers(np.where(place, photos - first, first)))
+
+
+def _enlarged_digits(scale: int) -> tuple[Tensor, Tensor]:
     raw = load_digits()
     small = torch.tensor(raw.images, dtype=torch.float32)[:, None] / 16
-    large = F.interpolate(small, size=(DIGIT_SIZE, DIGIT_SIZE), mode="bilinear")[:, 0]
-    margin = (PATCH_SIZE - DIGIT_SIZE) // 2
+    large = F.interpolate(small, size=(DIGIT_SIZE * scale,) * 2, mode="bilinear")[:, 0]
+    margin = (PATCH_SIZE - DIGIT_SIZE) * scale // 2
     return F.pad(large, (margin,) * 4), torch.tensor(raw.target, dtype=torch.int64)
 
 
-def _cut(photo: Tensor, part: tuple[float, float], count: int, rng: np.random.Generator) -> Tensor:
+def _cut(photo: Tensor, part: tuple[float, float], count: int, size: int, rng: np.random.Generator) -> Tensor:
     """Cut `count` patches whose columns lie within the given part of the photograph's width."""
     height, width = photo.shape[1:]
     left, right = ceil(part[0] * width), floor(part[1] * width)
-    rows = rng.integers(height - PATCH_SIZE + 1, size=count)
-    columns = rng.integers(left, right - PATCH_SIZE + 1, size=count)
+    rows = rng.integers(height - size + 1, size=count)
+    columns = rng.integers(left, right - size + 1, size=count)
     corners = zip(rows, columns, strict=True)
-    return torch.stack([photo[:, r : r + PATCH_SIZE, c : c + PATCH_SIZE] for r, c in corners])
+    return torch.stack([photo[:, r : r + size, c : c + size] for r, c in corners])

@@ -1,4 +1,4 @@
-"""The command ``projhead``: figures from notebooks, claims against measurements, and what there is of both."""
+"""The command ``projhead``: figures, claims, single trainings and timings."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from notebooks.catalogue import PROFILES, choose, notebook_names, notebook_title
+from notebooks.pretrain_cli import add_probe_arguments, add_train_arguments, probe_run, train_run
 
 _COLUMNS = {
     "source": 13,
@@ -92,8 +93,20 @@ def _parser():
     claims.add_argument("--seed", type=int, default=0, metavar="N", help="root seed (0)")
     claims.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
 
-    bench = commands.add_parser("bench", help="time the theory functions")
+    train = commands.add_parser("train", help="pretrain one network on images")
+    add_train_arguments(train)
+    train.set_defaults(command=_usage_checked(train_run))
+
+    probe = commands.add_parser("probe", help="read every layer of a pretrained network with probes")
+    add_probe_arguments(probe)
+    probe.set_defaults(command=_usage_checked(probe_run))
+
+    bench = commands.add_parser("bench", help="time the theory functions, the engine and the notebooks")
     bench.set_defaults(command=_bench)
+    bench.add_argument("--only", choices=("theory", "engine", "notebooks"), help="one part")
+    bench.add_argument("--quick", action="store_true", help="less effort, nothing kept")
+    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the engine (cpu)")
+    bench.add_argument("--out", type=Path, metavar="DIR", help="folder for the timings (figures/bench/)")
 
     listing = commands.add_parser("list", help="show the notebooks, profiles and claims")
     listing.set_defaults(command=_list)
@@ -188,11 +201,14 @@ def _verdict(results, failures):
     return 1 if wrong or failures else 0
 
 
-def _bench(_):
-    from notebooks.bench import format_timings, theory_timings
+def _bench(arguments):
+    _check_device(arguments.device)
+    from notebooks.bench.command import run_bench
+    from notebooks.figure import default_out
 
-    print(format_timings(theory_timings()))
-    return 0
+    if arguments.out:
+        _check_writable(arguments.out.resolve())
+    return run_bench(default_out(), arguments.out, arguments.only, arguments.quick, arguments.device)
 
 
 def _list(_):
@@ -205,6 +221,18 @@ def _list(_):
     for identifier, claim in CLAIMS.items():
         print(f"  {identifier} ({claim.source}; {claim.expected})  {claim.statement}")
     return 0
+
+
+def _usage_checked(command):
+    """Command whose complaints about its input become one line."""
+
+    def run(arguments):
+        try:
+            return command(arguments)
+        except (ValueError, FileNotFoundError) as error:
+            raise UsageError(error) from None
+
+    return run
 
 
 def _chosen(wanted, available, kind):

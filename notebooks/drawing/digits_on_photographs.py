@@ -9,18 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neural.images import DigitsOnPhotographs
-from neural.simclr import SimclrConfig, example_views
+from neural.encoders import SmallConvConfig
+from neural.pretraining import PretrainConfig, example_views
 from notebooks.drawing.shared import estimate
 from notebooks.figure import apply_style
+from synthetic.image_measurements import ProbeScores
 
+PROBES_OF_BOTH = ProbeScores(labels=("digit", "photo"))
 PROBES = {"linear": "linear probe", "knn": "20 nearest neighbours"}
-_SPACES = {"pre": ("before the head, $h$", "o"), "post": ("after the head, $z$", "s")}
+_LAYERS = {"h": ("before the head, $h$", "o"), "z": ("after the head, $z$", "s")}
 _PALETTE = sns.color_palette("colorblind")
 
 
 def sweep_points(
     seed: int, device: str, *, p_drops: Sequence[float], members: int, epochs: int, width: int
-) -> list[SimclrConfig]:
+) -> list[PretrainConfig]:
     """Configurations in the order that `summarise` expects: for each p_drop all members, then the untrained.
 
     Parameters
@@ -38,13 +41,18 @@ def sweep_points(
 
     Returns
     -------
-    list of SimclrConfig
+    list of PretrainConfig
         (len(p_drops) + 1) * members runs; the last `members` are untrained networks at the first p_drop.
     """
     settings = [(p, epochs) for p in p_drops] + [(p_drops[0], 0)]
     return [
-        SimclrConfig(
-            data=DigitsOnPhotographs(p_drop=p), seed=seed, member=m, epochs=n, width=width, device=device
+        PretrainConfig(
+            data=DigitsOnPhotographs(p_drop=p),
+            seed=seed,
+            member=m,
+            epochs=n,
+            encoder=SmallConvConfig(width),
+            device=device,
         )
         for p, n in settings
         for m in range(members)
@@ -57,25 +65,25 @@ def summarise(results: list[dict], *, p_drops: Sequence[float], members: int) ->
     Parameters
     ----------
     results : list of dict
-        Results of `neural.simclr.run_digits` in the order of `sweep_points`.
+        Results of `PROBES_OF_BOTH` in the order of `sweep_points`.
     p_drops, members
         As for `sweep_points`.
 
     Returns
     -------
     dict
-        `p_drop`; `trained` and `untrained`: name -> `estimate`, names `<label>_<probe>_<pre|post|gap>` and
-        `effective_rank_<pre|post>`; `growth`: probe -> estimate of the digit gap at the last p_drop minus the
+        `p_drop`; `trained` and `untrained`: name -> `estimate`, names `<label>_<probe>_<h|z|gap>` and
+        `effective_rank_<h|z>`; `growth`: probe -> estimate of the digit gap at the last p_drop minus the
         first; `above_untrained`: probe -> estimate of the digit gap minus the untrained gap, for each p_drop.
     """
     measured = {}
-    for name in (name for name in results[0] if name.endswith("_pre")):
-        stem = name.removesuffix("_pre")
-        pre, post = (
-            np.reshape([r[f"{stem}_{space}"] for r in results], (len(p_drops) + 1, members))
-            for space in ("pre", "post")
+    for name in (name for name in results[0] if name.endswith("_h")):
+        stem = name.removesuffix("_h")
+        before, after = (
+            np.reshape([r[f"{stem}_{layer}"] for r in results], (len(p_drops) + 1, members))
+            for layer in ("h", "z")
         )
-        measured |= {f"{stem}_pre": pre, f"{stem}_post": post, f"{stem}_gap": pre - post}
+        measured |= {f"{stem}_h": before, f"{stem}_z": after, f"{stem}_gap": before - after}
     gaps = {probe: measured[f"digit_{probe}_gap"] for probe in PROBES}
     return {
         "p_drop": list(p_drops),
@@ -125,8 +133,8 @@ def draw_gap(summary: dict) -> Figure:
         figure = Figure(figsize=(10.4, 4.0))
         accuracy_axes = dict(zip(PROBES, figure.subplots(1, 3)[:2], strict=True))
         for probe, axes in accuracy_axes.items():
-            for i, (space, (label, marker)) in enumerate(_SPACES.items()):
-                _draw_series(axes, summary, f"digit_{probe}_{space}", i, marker, label)
+            for i, (layer, (label, marker)) in enumerate(_LAYERS.items()):
+                _draw_series(axes, summary, f"digit_{probe}_{layer}", i, marker, label)
             axes.set(title=PROBES[probe], ylabel="test accuracy of the digit", ylim=(0, 1))
             axes.axhline(0.1, color="0.6", linewidth=0.8)
             axes.text(0, 0.11, "chance", color="0.4", va="bottom", fontsize=8)
@@ -156,7 +164,7 @@ def draw_views(seed: int) -> tuple[Figure, dict]:
         `digit`, `photo` (names) and the views `first`, `kept`, `dropped`: for each image its RGB bytes, pixel
         by pixel and row by row, in hexadecimal.
     """
-    kept, dropped = (SimclrConfig(data=DigitsOnPhotographs(p_drop=p), seed=seed) for p in (0.0, 1.0))
+    kept, dropped = (PretrainConfig(data=DigitsOnPhotographs(p_drop=p), seed=seed) for p in (0.0, 1.0))
     train = kept.build_data()[0]
     index = torch.stack([(train.digit == digit).nonzero()[0, 0] for digit in range(8)])
     photos = [kept.data.photos[i] for i in train.photo[index].tolist()]
@@ -215,8 +223,8 @@ def _draw_legend(axes: Axes) -> None:
 def _row(estimates: dict, index: int | tuple) -> str:
     cells = ""
     for probe in PROBES:
-        pre, post = (estimates[f"digit_{probe}_{space}"]["mean"][index] for space in ("pre", "post"))
-        cells += f"{pre:>14.3f}{post:>8.3f}{_plus_minus(estimates[f'digit_{probe}_gap'], index):>16}"
+        before, after = (estimates[f"digit_{probe}_{layer}"]["mean"][index] for layer in ("h", "z"))
+        cells += f"{before:>14.3f}{after:>8.3f}{_plus_minus(estimates[f'digit_{probe}_gap'], index):>16}"
     return cells
 
 

@@ -1,8 +1,12 @@
+from math import pi
+
 import pytest
 import torch
-from kornia.color import rgb_to_grayscale
+from kornia.color import rgb_to_grayscale, rgb_to_hsv
 
-from neural.augment import Augment, centre_crop, crop
+from neural.augment import SIMCLR_CIFAR, SIMCLR_TINY_IMAGENET, Augment, centre_crop, crop
+
+PLAIN = {"size": 20, "side": (1.0, 1.0), "colour": 0.0, "grey": 0.0}
 
 
 def generator(seed, purpose=0):
@@ -102,6 +106,99 @@ def test_centre_crop_without_equal_margin_is_refused(images, size):
         centre_crop(images, size)
 
 
+def test_views_are_those_of_the_first_release():
+    """One view's mean and the next random number, as recorded before flips, hue and blur were added."""
+    images = torch.arange(3 * 400).view(1, 3, 20, 20) / 1200
+    drawn = generator(0)
+    views = Augment()(images.expand(5, -1, -1, -1), drawn)
+    assert torch.allclose(
+        views.mean(dim=(1, 2, 3)), torch.tensor([0.508125, 0.554863, 0.486462, 0.344666, 0.348540]), atol=1e-6
+    )
+    assert torch.rand(1, generator=drawn).item() == 0.03171950578689575
+
+
+def test_flips_are_as_frequent_as_asked(seed):
+    images = (torch.arange(20) / 20).expand(2000, 3, 20, 20)
+    views = Augment(**PLAIN, flip=0.3)(images, generator(seed))
+    flipped = views[:, 0, 0, 0] > views[:, 0, 0, -1]
+    assert abs(flipped.double().mean() - 0.3) < 4.5 * (0.3 * 0.7 / 2000) ** 0.5  # binomial, chance 7e-6
+    assert torch.allclose(views[flipped].flip(3), images[flipped], atol=1e-5)
+
+
+def test_hue_turns_by_up_to_its_range_and_keeps_the_rest(seed):
+    images = torch.tensor([0.8, 0.4, 0.4])[:, None, None].expand(2000, 3, 8, 8)
+    views = rgb_to_hsv(Augment(**PLAIN | {"size": 8}, hue=0.1)(images, generator(seed)))[:, :, 0, 0]
+    turn = (views[:, 0] / (2 * pi) + 0.5) % 1 - 0.5
+    assert -0.1 - 1e-4 <= turn.min() < -0.098 and 0.098 < turn.max() <= 0.1 + 1e-4
+    assert torch.allclose(views[:, 1:], torch.tensor([0.5, 0.8]).expand(2000, -1), atol=1e-4)
+
+
+def test_without_jitter_colours_stay(images, seed):
+    views = Augment(**PLAIN | {"colour": 0.4}, hue=0.1, jitter=0.0)(images, generator(seed))
+    assert torch.allclose(views, images, atol=1e-4)  # float32 round trip through hue
+    views = Augment(**PLAIN | {"colour": 0.4}, jitter=0.8)(
+        images[:1].expand(2000, -1, -1, -1), generator(seed)
+    )
+    same = (views - images[0]).flatten(1).abs().amax(1) < 1e-4
+    assert abs(same.double().mean() - 0.2) < 4.5 * (0.2 * 0.8 / 2000) ** 0.5  # binomial, chance 7e-6
+
+
+def test_blur_smooths_the_chosen_images_and_keeps_their_mean(images, seed):
+    noise = images.repeat(10, 1, 1, 1)
+    views = Augment(**PLAIN, blur=0.5)(noise, generator(seed))
+    change = (views - noise).flatten(1).abs().amax(1)
+    # A standard deviation of .1 to .25 pixels (8% of the blurred) leaves even noise nearly as it is.
+    assert 0.35 < (change > 0.05).double().mean() < 0.55
+    assert (views.flatten(1).std(dim=1) <= noise.flatten(1).std(dim=1) + 1e-4).all()
+    assert (views.mean(dim=(1, 2, 3)) - noise.mean(dim=(1, 2, 3))).abs().max() < 0.02
+
+
+def test_area_and_aspect_of_crops(seed):
+    """Width and height of crops read off two ramps."""
+    ramp = ((torch.arange(64) + 0.5) / 64).expand(64, 64)
+    images = torch.stack([ramp, ramp.T, ramp]).expand(4000, -1, -1, -1)
+    settings = {"size": 32, "side": (0.3, 0.6), "colour": 0.0, "grey": 0.0}
+    views = Augment(**settings, by_area=True, aspect=1.5)(images, generator(seed))
+    width = (views[:, 0, 0, -1] - views[:, 0, 0, 0]) * 32 / 31
+    height = (views[:, 1, -1, 0] - views[:, 1, 0, 0]) * 32 / 31
+    area, ratio = width * height, (width / height).log() / torch.tensor(1.5).log()
+    for values, low, high in ((area, 0.09, 0.36), (ratio, -1, 1)):
+        # Uniform: mean and extremes; ends of a view may lie in the outermost half pixel (1/128).
+        spread = high - low
+        assert abs(values.mean() - (low + high) / 2) < 4.5 * spread / (12 * 4000) ** 0.5 + 0.01 * spread
+        assert low - 0.05 * spread < values.min() < low + 0.05 * spread
+        assert high - 0.05 * spread < values.max() < high + 0.05 * spread
+
+
+@pytest.mark.parametrize("augment", [SIMCLR_CIFAR, SIMCLR_TINY_IMAGENET])
+def test_published_views_are_seeded_and_in_range(augment, seed):
+    images = torch.rand(16, 3, augment.size, augment.size, generator=generator(seed, 5))
+    before = torch.get_rng_state()
+    views = augment(images, generator(seed))
+    assert views.shape == images.shape and views.min() >= 0 and views.max() <= 1
+    assert torch.equal(views, augment(images, generator(seed)))
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(augment.still(images), images)
+
+
+def test_options_leave_the_other_draws_alone(images, seed):
+    plain = Augment()(images, generator(seed))
+    flipped = Augment(flip=1.0)(images, generator(seed))
+    # Contrast and grey do not see a flip; sums run in another order.
+    assert torch.allclose(flipped.flip(3), plain, atol=1e-5)
+
+
+def test_still_is_the_centre_at_any_size(images):
+    assert torch.equal(Augment().still(images), centre_crop(images, 16))
+    large = torch.rand(4, 3, 40, 40, generator=generator(0))
+    assert torch.equal(Augment(size=32).still(large), centre_crop(large, 32))
+    ramp = ((torch.arange(96) + 0.5) / 96).expand(1, 3, 96, 96)
+    small = Augment(size=24, centre=0.5).still(ramp)
+    expected = 0.25 + 0.5 * (torch.arange(24) + 0.5) / 24
+    assert torch.allclose(small[0, 0, 0, 1:-1], expected[1:-1], atol=1e-6)  # ends: the filter is cut
+    assert Augment(size=16, centre=1.0).still(torch.zeros(2, 3, 33, 50)).shape == (2, 3, 16, 16)
+
+
 def test_wrong_channels_are_refused(seed):
     with pytest.raises(ValueError, match=r"images must have shape \(B, 3, .*, got \(2, 1, 20, 20\)"):
         Augment()(torch.zeros(2, 1, 20, 20), generator(seed))
@@ -109,7 +206,19 @@ def test_wrong_channels_are_refused(seed):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("size", 0), ("side", (0.9, 0.7)), ("side", (0.0, 0.5)), ("colour", 1.0), ("grey", 1.5)],
+    [
+        ("size", 0),
+        ("side", (0.9, 0.7)),
+        ("side", (0.0, 0.5)),
+        ("colour", 1.0),
+        ("grey", 1.5),
+        ("flip", -0.1),
+        ("jitter", 1.1),
+        ("blur", float("nan")),
+        ("aspect", 0.5),
+        ("hue", 0.6),
+        ("centre", 0.0),
+    ],
 )
 def test_bad_settings_are_refused(field, value):
     with pytest.raises(ValueError, match=f"{field} must .*, got"):

@@ -2,7 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from neural.encoders import SmallConv
+from neural.encoders import ENCODERS, SmallConv, SmallConvConfig
+from neural.resnet import ResNetConfig
+from neural.vision_transformer import ViTConfig
+
+SMALL = [SmallConvConfig(4), ResNetConfig(18, 4), ResNetConfig(50, 4), ViTConfig(8, 4, 6, 2, 3)]
 
 
 def generator(seed, purpose=0):
@@ -50,3 +54,51 @@ def test_initial_weights_are_uniform_in_one_over_root_fan_in(seed):
 def test_width_below_one_is_refused(seed):
     with pytest.raises(ValueError, match="width must be >= 1, got 0"):
         SmallConv(0, generator=generator(seed))
+
+
+@pytest.mark.parametrize("config", SMALL, ids=list(ENCODERS))
+def test_stages_end_with_the_representation(config, seed):
+    encoder = config.build(generator(seed)).eval()
+    images = torch.rand(5, 3, 8, 8, generator=generator(seed, 1))
+    stages = encoder.stages(images)
+    assert list(stages)[-1] == "h" and len(stages) >= 3
+    assert torch.equal(stages["h"], encoder(images))
+    assert stages["h"].shape == (5, encoder.out_dim)
+    assert all(features.ndim == 2 and len(features) == 5 for features in stages.values())
+
+
+@pytest.mark.parametrize("config", SMALL, ids=list(ENCODERS))
+def test_recipes_draw_from_the_generator_alone(config, seed):
+    before = torch.get_rng_state()
+    one, same, other = (config.build(generator(seed, purpose)).state_dict() for purpose in (0, 0, 1))
+    assert torch.equal(before, torch.get_rng_state())
+    assert hash(config) == hash(type(config)(*vars(config).values()))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    matrices = [name for name in one if one[name].ndim > 1]
+    assert not any(torch.equal(one[name], other[name]) for name in matrices)
+
+
+@pytest.mark.parametrize("config", SMALL, ids=list(ENCODERS))
+def test_an_image_is_encoded_alone_in_evaluation_mode(config, seed):
+    encoder = config.build(generator(seed)).double().eval()
+    images = torch.rand(4, 3, 8, 8, generator=generator(seed, 1), dtype=torch.float64)
+    # Sums in another order: round-off of values of order one.
+    assert torch.allclose(encoder(images)[:1], encoder(images[:1]), rtol=0, atol=1e-12)
+
+
+def test_stages_of_the_small_network_are_its_pooled_activations(seed):
+    encoder = SmallConv(4, last_relu=False, generator=generator(seed)).eval()
+    images = torch.rand(5, 3, 16, 16, generator=generator(seed, 1))
+    stages, layers = encoder.stages(images), encoder.layers
+    assert torch.equal(stages["stage1"], layers[:3](images).mean((2, 3)))
+    assert torch.equal(stages["stage2"], layers[:6](images).mean((2, 3)))
+    assert torch.equal(stages["h"], layers(images).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "out_dim"), [("small-conv", 64), ("resnet18", 512), ("resnet50", 2048), ("vit-tiny", 192)]
+)
+def test_encoders_by_name_build_what_the_name_says(name, out_dim, seed):
+    entry = ENCODERS[name]
+    kind, fields = entry if isinstance(entry, tuple) else (entry, {})
+    assert kind(**fields).build(generator(seed)).out_dim == out_dim

@@ -58,7 +58,7 @@ def test_alternating_moves_the_head_first_and_pulls_it_back(parts):
     outer = gradients(*parts)[0]
     with torch.no_grad():
         head.weight.copy_(place)
-    Alternating(3, 0.7, 0.05, optimizer=SGDConfig(0.1)).start(encoder, head).step(loss)
+    Alternating(3, 0.7, SGDConfig(0.05), optimizer=SGDConfig(0.1)).start(encoder, head).step(loss)
     torch.testing.assert_close(head.weight.detach(), expected)
     torch.testing.assert_close(encoder.weight.detach(), first - 0.1 * outer)
 
@@ -136,7 +136,7 @@ def test_exact_inner_solves_before_each_step(parts):
     [
         (lambda: Alternating(0), "inner_steps"),
         (lambda: Alternating(1, -0.1), "proximal must be >= 0"),
-        (lambda: Alternating(1, head_momentum=1.2), r"head_momentum must be in \[0, 1\), got 1.2"),
+        (lambda: Alternating(1, head_optimizer=SGDConfig(momentum=1.2)), r"momentum must be in \[0, 1\), got 1.2"),
         (lambda: SGDConfig(0.0), "lr must be > 0"),
         (lambda: AdamConfig(weight_decay=-1.0), "weight_decay must be >= 0"),
         (lambda: SlowOptimal(max_passes=0), "max_passes"),

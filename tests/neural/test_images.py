@@ -11,6 +11,7 @@ from neural.images import (
     PHOTOGRAPHS,
     TRAIN_FRACTION,
     DigitsOnPhotographs,
+    few_shot,
     photograph,
 )
 
@@ -167,9 +168,104 @@ def test_global_random_state_is_untouched(rng, small, seed):
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
+def test_draws_are_those_of_the_first_release():
+    """Sums of one seed's draws, as recorded before labels, agreement and scale were added."""
+    train, test = DigitsOnPhotographs().build(np.random.default_rng([0, 0, 0]))
+    index = torch.arange(1200)
+    found = [
+        int((values * index[: len(values)]).sum())
+        for s in (train, test)
+        for values in (s.photo, s.background)
+    ]
+    assert found == [3222158, 53634943, 808558, 12712488]
+    assert (train.digit[:8].tolist(), test.digit[:8].tolist()) == (
+        [6, 6, 6, 2, 5, 6, 6, 2],
+        [4, 4, 8, 2, 7, 9, 9, 2],
+    )
+
+
+def test_labels(rng, small):
+    recipe = replace(small, photos=PHOTOGRAPHS[:5])
+    train, _ = recipe.build(rng)
+    labels = train.labels
+    assert tuple(labels) == recipe.label_names
+    assert all(label.shape == (300,) and label.dtype == torch.int64 for label in labels.values())
+    pairs = {(int(d), int(c)) for d, c in zip(labels["digit"], labels["coarse"], strict=True)}
+    assert pairs == {(0, 0), (2, 0), (1, 1), (7, 1), (3, 2), (8, 2), (4, 3), (9, 3), (5, 4), (6, 4)}
+    assert torch.equal(labels["parity"], train.digit % 2)
+    assert torch.equal(labels["place"], (train.photo >= 3).long())
+    assert torch.equal(labels["cell"], 2 * labels["parity"] + labels["place"])
+
+
+def test_chosen_stills_are_those_of_all(rng, small):
+    train, _ = small.build(rng)
+    index = torch.tensor([7, 0, 299, 7])
+    assert torch.equal(train.stills(index), train.stills()[index])
+
+
+@pytest.mark.parametrize("agreement", [0.0, 0.5, 0.95, 1.0])
+def test_share_of_agreement_in_training_only(rng, agreement):
+    train, test = DigitsOnPhotographs(patches=2, agreement=agreement).build(rng)
+    shares = [(s.labels["place"] == s.labels["parity"]).double().mean() for s in (train, test)]
+    # Binomial, two-sided chance 7e-6; the test split is drawn without replacement, which varies less.
+    assert abs(shares[0] - agreement) <= 4.5 * (agreement * (1 - agreement) / 1200) ** 0.5
+    assert abs(shares[1] - 0.5) < 4.5 * (0.25 / 597) ** 0.5
+    counts = np.bincount(test.photo.numpy(), minlength=10)
+    assert counts.max() - counts.min() <= 1
+    for place in (0, 1):  # uniform within the place
+        seen = np.bincount(train.photo[train.labels["place"] == place].numpy(), minlength=10)
+        seen = seen[seen > 0]
+        assert len(seen) == 5 and (seen.max() - seen.min()) < 9 * (0.16 * seen.sum()) ** 0.5
+
+
+def test_agreement_leaves_everything_else_alone(seed, small):
+    plain, weak, strong = (
+        replace(small, agreement=value).build(np.random.default_rng(seed)) for value in (None, 0.5, 0.9)
+    )
+    for other in (weak, strong):
+        for name in ("digits", "digit", "patches", "background"):
+            assert torch.equal(getattr(plain[0], name), getattr(other[0], name))
+        assert torch.equal(plain[1].stills(), other[1].stills())
+    agrees = [split.labels["place"] == split.labels["parity"] for split in (weak[0], strong[0])]
+    assert (agrees[1] | ~agrees[0]).all() and agrees[1].sum() > agrees[0].sum()
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_scale_enlarges_patch_and_digit(seed, small, scale):
+    plain, large = (
+        replace(small, scale=value, strength=1.0).build(np.random.default_rng(seed)) for value in (1, scale)
+    )
+    assert large[0].stills().shape == (300, 3, 20 * scale, 20 * scale)
+    assert large[1].stills().shape == (1497, 3, 20 * scale, 20 * scale)
+    assert torch.equal(plain[0].digit, large[0].digit)
+    margin = 2 * scale
+    assert not large[0].digits[:, :margin].any() and not large[0].digits[:, :, -margin:].any()
+    # Bilinear enlargement of the same 8 x 8 digit keeps the mean up to the clamped border.
+    ink = [split.digits.mean(dim=(1, 2)) for split in (plain[0], large[0])]
+    assert torch.allclose(*ink, atol=0.02)
+
+
+def test_few_shot_is_balanced_and_drawn_from_the_class(rng, small):
+    labels = small.build(rng)[0].digit
+    index = few_shot(labels, 5, rng)
+    assert index.dtype == torch.int64 and len(index.unique()) == 50
+    assert torch.equal(labels[index], torch.arange(10).repeat_interleave(5))
+    assert not torch.equal(index, few_shot(labels, 5, rng))
+
+
+def test_few_shot_names_the_class_with_too_few(rng):
+    with pytest.raises(ValueError, match="per_class must be <= 2, the images that class 4 has, got 3"):
+        few_shot(torch.tensor([4, 4, 1, 1, 1]), 3, rng)
+    with pytest.raises(ValueError, match="per_class must be >= 1, got 0"):
+        few_shot(torch.tensor([4, 4]), 0, rng)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
+        ("agreement", 1.5, r"agreement must be in \[0, 1\], got 1.5"),
+        ("scale", 0, "scale must be in 1..4, got 0"),
+        ("scale", 5, "scale must be in 1..4, got 5"),
         ("strength", 1.1, r"strength must be in \[0, 1\], got 1.1"),
         ("strength", float("nan"), "strength must be in"),
         ("p_drop", -0.1, r"p_drop must be in \[0, 1\], got -0.1"),

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from neural.probes import knn_probe, linear_probe
+from neural.probes import adam_probe, few_shot_probe, group_probe, knn_probe, linear_probe
 
 
 @pytest.fixture
@@ -103,3 +104,75 @@ def test_bad_settings_are_refused():
         knn_probe(**GOOD)
     with pytest.raises(ValueError, match="train_y must have at least two classes, got only 1"):
         linear_probe(**{**GOOD, "train_y": [1] * 6, "test_y": [1] * 3})
+
+
+def test_adam_probe_reads_separated_classes_whatever_their_names(rng, seed):
+    x, y = cones(rng, 200)
+    new_x, new_y = cones(rng, 100)
+    assert (
+        adam_probe(
+            x, 10 * y + 3, new_x, 10 * new_y + 3, generator=torch.Generator().manual_seed(seed), lr=0.05
+        )
+        == 1
+    )
+
+
+def test_adam_probe_is_logistic_regression_when_it_has_converged(rng, seed):
+    x, y = rng.standard_normal((200, 3)), rng.integers(3, size=200)
+    x[:, 0] += 2 * y
+    new_x, new_y = rng.standard_normal((500, 3)), rng.integers(3, size=500)
+    new_x[:, 0] += 2 * new_y
+    converged = adam_probe(
+        x, y, new_x, new_y, generator=torch.Generator().manual_seed(seed), lr=0.02, batch=200
+    )
+    # Without a penalty to speak of both minimise the mean log loss: they may disagree near the boundary only.
+    assert abs(converged - linear_probe(x, y, new_x, new_y, C=1e6)) <= 5 / 500
+
+
+def test_adam_probe_draws_from_its_generator_alone(rng):
+    data = *cones(rng, 60), *cones(rng, 300)
+    state = torch.get_rng_state()
+    first, same, other = (
+        adam_probe(*data, generator=torch.Generator().manual_seed(s), epochs=1, lr=1e-4) for s in (1, 1, 2)
+    )
+    assert first == same != other
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_adam_probe_refuses_bad_settings():
+    with pytest.raises(ValueError, match="epochs must be >= 1, got 0"):
+        adam_probe(**GOOD, generator=torch.Generator(), epochs=0)
+    with pytest.raises(ValueError, match=r"test_y must hold labels that occur in train_y, got also \[2\]"):
+        adam_probe(**{**GOOD, "test_y": [0, 1, 2]}, generator=torch.Generator())
+
+
+def test_few_shot_probe_is_the_nearest_mean_direction(rng):
+    x, y = cones(rng, 200)
+    assert few_shot_probe(x, y, *cones(rng, 100), per_class=2, rng=rng) == 1.0
+    smallest = np.bincount(y).min()  # all points of every class: one draw, worked out by hand
+    keep = np.concatenate([np.flatnonzero(y == c)[:smallest] for c in range(3)])
+    test_x, test_y = rng.standard_normal((300, 8)), rng.integers(3, size=300)
+    unit = x[keep] / np.linalg.norm(x[keep], axis=1, keepdims=True)
+    means = np.array([unit[y[keep] == c].mean(0) for c in range(3)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    expected = np.mean(np.argmax(test_x @ means.T, axis=1) == test_y)
+    got = few_shot_probe(x[keep], y[keep], test_x, test_y, per_class=smallest, rng=rng, draws=2)
+    assert got == pytest.approx(expected, abs=1e-12)
+    with pytest.raises(
+        ValueError, match=rf"per_class must be in \[1, {smallest}\] \(smallest class\), got 0"
+    ):
+        few_shot_probe(x[keep], y[keep], test_x, test_y, per_class=0, rng=rng)
+
+
+def test_group_probe_sees_the_group_that_a_shortcut_fails(rng):
+    """Feature 0 is the place and feature 1 the class: both are balanced, so the class is found in every group."""
+    y, place = rng.integers(2, size=400), rng.integers(2, size=400)
+    x = np.stack([2.0 * place, y + 0.01 * rng.standard_normal(400)], axis=1)
+    group = 2 * y + place
+    data = (x, y, group)
+    assert np.allclose(group_probe(*data, *data, per_group=20, rng=rng), 1.0)
+    blind = x * [1, 0]  # only the place: of each class one place is wrong, or all ties go one way
+    accuracies = group_probe(blind, y, group, blind, y, group, per_group=20, rng=rng, draws=1)
+    assert accuracies.shape == (4,) and accuracies.min() == 0 and set(accuracies) <= {0.0, 1.0}
+    with pytest.raises(ValueError, match="per_group must be in"):
+        group_probe(*data, *data, per_group=400, rng=rng)

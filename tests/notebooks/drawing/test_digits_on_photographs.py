@@ -20,9 +20,9 @@ def results():
     gaps = [0.1, 0.2, 0.3, 0.15]
     runs = []
     for gap in (g + 0.02 * m for g in gaps for m in range(MEMBERS)):
-        run = {"loss": [1.0], "seconds": 2.0, "effective_rank_pre": 9.0, "effective_rank_post": 4.0}
+        run = {"loss": [1.0], "seconds": 2.0, "effective_rank_h": 9.0, "effective_rank_z": 4.0}
         for name, share in (("digit_linear", 1), ("digit_knn", 0.5), ("photo_linear", 0), ("photo_knn", 0)):
-            run |= {f"{name}_pre": 0.8, f"{name}_post": 0.8 - share * gap}
+            run |= {f"{name}_h": 0.8, f"{name}_z": 0.8 - share * gap}
         runs.append(run)
     return runs
 
@@ -39,7 +39,7 @@ def test_points_are_paired_by_member_and_end_with_the_untrained(seed):
         (0.0, 0, 0),
         (0.0, 1, 0),
     ]
-    assert {p.seed for p in points} == {seed} and {p.width for p in points} == {8}
+    assert {p.seed for p in points} == {seed} and {p.encoder.width for p in points} == {8}
 
 
 def test_estimate_is_the_student_interval():
