@@ -118,7 +118,7 @@ def probe_layers(
     few_shot: int = 0,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Test accuracy of the probes for one label on several layers.
+    """Test accuracy of the probes for one label on several layers; images whose label is below 0 (unknown) are left out.
 
     Parameters
     ----------
@@ -142,10 +142,11 @@ def probe_layers(
             f"layers must be among {', '.join(train.layers)} and label among {', '.join(train.labels)}, "
             f"got {', '.join(layers)} and {label!r}"
         )
-    y, y_test = train.labels[label], test.labels[label]
+    known, known_test = train.labels[label] >= 0, test.labels[label] >= 0
+    y, y_test = train.labels[label][known], test.labels[label][known_test]
     scores = {}
     for name in layers:
-        x, x_test = train.layers[name], test.layers[name]
+        x, x_test = train.layers[name][known], test.layers[name][known_test]
         scores[name] = {
             "linear": linear_probe(x, y, x_test, y_test),
             "knn": knn_probe(x, y, x_test, y_test),

@@ -335,7 +335,7 @@ def few_shot(labels: Tensor, per_class: int, rng: np.random.Generator) -> Tensor
     Parameters
     ----------
     labels : Tensor, shape (n,)
-        int64 class of each image.
+        int64 class of each image; below 0 means not labelled, and is never drawn.
     per_class : int >= 1
         Images drawn of each class, without replacement.
     rng : numpy.random.Generator
@@ -354,7 +354,7 @@ def few_shot(labels: Tensor, per_class: int, rng: np.random.Generator) -> Tensor
     if per_class < 1:
         raise ValueError(f"per_class must be >= 1, got {per_class}")
     values = labels.cpu().numpy()
-    classes, counts = np.unique(values, return_counts=True)
+    classes, counts = np.unique(values[values >= 0], return_counts=True)
     if counts.min() < per_class:
         rare = classes[counts.argmin()]
         raise ValueError(

@@ -295,7 +295,15 @@ class _Run:
 
     def _classes(self) -> int | None:
         label = self.config.method.label
-        return None if label is None else int(self.train.labels[label].max()) + 1
+        if label is None:
+            return None
+        values = self.train.labels[label]
+        if values.min() < 0:
+            unknown = int((values < 0).sum())
+            raise ValueError(
+                f"method.label {label!r} must be known for every training image, {unknown} have none"
+            )
+        return int(values.max()) + 1
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"encoder": self.encoder, "head": self.head, "objective": self.objective}
@@ -382,7 +390,7 @@ class _Run:
         label, scores = self.config.data.label_names[0], {}
         sides = []
         for split in (self.train, self.test):
-            index = torch.arange(min(SUBSET, len(split)), device=self.device)
+            index = (split.labels[label] >= 0).nonzero()[:SUBSET, 0]
             h = self._encode(self.config.augment.still(split.stills(index)))
             sides.append((h, self.head(h), split.labels[label][index]))
         for place, name in enumerate("hz"):

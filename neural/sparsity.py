@@ -62,8 +62,9 @@ class SparseHead:
         loss then has the same values on a whole ray c W, norm(W) goes to 0 along it, and loss + penalty norm(W)
         has no minimiser. On a sphere the penalty is that of the shape norm(W) / |W|_F, and a minimiser exists.
 
-        Adam's steps are about lr long in every entry, whatever the gradient: a column that is zero returns
-        unless the penalty is about sqrt(embed_dim).
+        Other optimisers balance differently. With momentum mu the gradient's steps add up to lr / (1 - mu), so
+        that the penalty counts (1 - mu) times. Adam's steps are about lr in every entry, whatever the gradient:
+        columns become and stay zero only when the penalty is above about sqrt(embed_dim).
 
         Parameters
         ----------

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from neural.encoders import SmallConvConfig
-from neural.evaluation import extract, head_matrix, probe_layers, row_and_null_part
+from neural.evaluation import Features, extract, head_matrix, probe_layers, row_and_null_part
 from neural.heads import FrozenRandomConfig, LinearConfig, MLPConfig
 from neural.images import DigitsOnPhotographs
 from neural.methods import CrossEntropy
@@ -92,3 +92,12 @@ def test_probes_of_layers(run):
     assert scores == probe_layers(train, test, "photo", ("h", "h_n"), few_shot=3, seed=1)
     with pytest.raises(ValueError, match="layers must be among h, z, h_r, h_n"):
         probe_layers(train, test, "photo", ("logits",))
+
+
+def test_images_without_a_label_are_left_out(run):
+    train, test = extract(run, run.train), extract(run, run.test)
+    hidden = train.labels["digit"].copy()
+    hidden[:100] = -1
+    partly = Features(train.layers, {"digit": hidden})
+    rest = Features({"h": train.layers["h"][100:]}, {"digit": train.labels["digit"][100:]})
+    assert probe_layers(partly, test, "digit", ("h",)) == probe_layers(rest, test, "digit", ("h",))

@@ -253,6 +253,10 @@ def test_few_shot_is_balanced_and_drawn_from_the_class(rng, small):
     assert not torch.equal(index, few_shot(labels, 5, rng))
 
 
+def test_few_shot_leaves_unlabelled_images_out(rng):
+    assert set(few_shot(torch.tensor([-1, 3, -1, 0, 3, 0]), 2, rng).tolist()) == {1, 3, 4, 5}
+
+
 def test_few_shot_names_the_class_with_too_few(rng):
     with pytest.raises(ValueError, match="per_class must be <= 2, the images that class 4 has, got 3"):
         few_shot(torch.tensor([4, 4, 1, 1, 1]), 3, rng)

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -379,3 +379,17 @@ def test_refused_input(config, field, value, message):
 def test_batch_larger_than_the_data_is_refused(config):
     with pytest.raises(ValueError, match=r"batch must be in \[2, 300\] \(training images\), got 301"):
         pretrain(replace(config, batch=301))
+
+
+@dataclass(frozen=True)
+class HalfLabelled(DigitsOnPhotographs):
+    def build(self, rng):
+        train, test = super().build(rng)
+        return replace(train, digit=train.digit.where(torch.arange(len(train)) % 2 == 0, -1)), test
+
+
+def test_unknown_labels_are_refused_for_training_and_left_out_by_the_monitor(config):
+    half = replace(config, data=HalfLabelled(train_size=300, patches=10), monitor=1)
+    with pytest.raises(ValueError, match="'digit' must be known for every training image, 150 have none"):
+        pretrain(replace(half, method=CrossEntropy("digit")))
+    assert 0 <= pretrain(half).history[0]["knn_h"] <= 1
