@@ -63,6 +63,7 @@ from theory.schemes import (
 )
 from theory.sparse_head import PenalisedWeights, drop_penalty, drop_strength, penalised_weights
 from theory.spectral import layer_weights, spectral_loss, spectral_minimizer, spectral_minimum
+from theory.spectrum import spectrum_accuracy
 from theory.supervised import Collapse, class_pair_model, collapse_asymptote, supervised_layer_weights
 
 __all__ = [
@@ -145,6 +146,7 @@ __all__ = [
     "spectral_loss",
     "spectral_minimizer",
     "spectral_minimum",
+    "spectrum_accuracy",
     "spiked_accuracy",
     "supervised_layer_weights",
     "thresholded_limit",

@@ -18,13 +18,31 @@ def real(name: str, value) -> np.ndarray:
     ValueError
         If it is not numeric or not finite.
     """
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be real numbers, got {value!r}") from None
-    if not np.all(np.isfinite(array)):
+    array = numeric(name, value)
+    if some(~np.isfinite(array)):
         raise ValueError(f"{name} must be finite, got {show(value)}")
     return array
+
+
+def numeric(name: str, value) -> np.ndarray:
+    """`value` as a float64 array, or a float64 scalar (cheaper) where it is a float; infinity and nan may be in it.
+
+    Raises
+    ------
+    ValueError
+        If it is not numeric.
+    """
+    if isinstance(value, float):
+        return np.float64(value)
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be real numbers, got {value!r}") from None
+
+
+def some(mask) -> bool:
+    """Whether any entry is true; `any` of a numpy scalar takes longer than the check that it ends."""
+    return bool(mask) if mask.ndim == 0 else bool(mask.any())
 
 
 def in_range(
@@ -32,7 +50,7 @@ def in_range(
 ) -> np.ndarray:
     """`value` as a finite float64 array with every entry in [low, high] ((low, high] if `open_low`)."""
     array = real(name, value)
-    if np.any(array <= low if open_low else array < low) or np.any(array > high):
+    if some(array <= low if open_low else array < low) or some(array > high):
         left = f"({low:g}" if open_low or np.isneginf(low) else f"[{low:g}"
         right = f"{high:g})" if np.isposinf(high) else f"{high:g}]"
         raise ValueError(f"{name} must lie in {left}, {right}, got {show(value)}")

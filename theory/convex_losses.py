@@ -13,27 +13,27 @@ import scipy
 
 _TAIL = 9.0  # standard deviations of the margin that are integrated: P(|G| > 9) = 2e-19
 _TINY = 1e-300
-_ENDS = np.array([[-_TAIL], [_TAIL]])
+_ENDS = np.array([-_TAIL, _TAIL])
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)
 
 
 class Moments(NamedTuple):
-    r"""Averages over x, each an array (n,), and their derivatives by :math:`(\mu, \rho, \gamma)`.
+    r"""Averages over x, each a float or an array (n,), and their derivatives by :math:`(\mu, \rho, \gamma)`.
 
     Attributes
     ----------
-    first, second : (n,) arrays
+    first, second : float or (n,) array
         :math:`\bar e = E[e]` and :math:`\nu^2 = E[e^2]`.
-    curvature : (n,) array
+    curvature : float or (n,) array
         :math:`Q = -\partial_\mu E[e]`.
-    slopes : (n, 3, 3) array
+    slopes : 3 x 3 nested tuple of floats or (n,) arrays
         One row an average.
     """
 
     first: np.ndarray
     second: np.ndarray
     curvature: np.ndarray
-    slopes: np.ndarray
+    slopes: tuple
 
 
 class ConvexLoss(Protocol):
@@ -43,12 +43,15 @@ class ConvexLoss(Protocol):
     ----------
     parabola : (float, float)
         Target and curvature of a square loss from whose solution the solver starts.
+    takes_floats : bool
+        Whether `moments` takes one point as floats too, which saves time.
     """
 
     parabola: tuple[float, float]
+    takes_floats: bool
 
     def moments(self, mean: np.ndarray, spread: np.ndarray, step: np.ndarray) -> Moments:
-        """Averages for margins N(mean, spread^2) and proximal step `step`, each (n,)."""
+        """Averages for margins N(mean, spread^2) and proximal step `step`, all floats or all (n,)."""
 
 
 class MarginProx(Protocol):
@@ -84,12 +87,13 @@ class Logistic:
     """
 
     parabola = 4.0, 0.125
-    _unit = np.linspace(0.0, 1.0, 240)[:, None]
+    takes_floats = True
+    _unit = np.linspace(0.0, 1.0, 240)
 
     def moments(self, mean, spread, step):
         """Averages, accurate to round-off for spreads .01 to 100 and steps up to 1e8."""
-        low, high = np.arcsinh(_logistic_prox(mean + _ENDS * spread, step))
-        t = low + (high - low) * self._unit
+        low, high = np.arcsinh(_logistic_prox(mean + np.multiply.outer(_ENDS, spread), step))
+        t = low + np.multiply.outer(self._unit, high - low)
         grow = np.exp(t)
         shrink = 1 / grow
         point = (grow - shrink) / 2
@@ -100,7 +104,14 @@ class Logistic:
         density *= (high - low) / (2 * (len(self._unit) - 1) * _ROOT_TWO_PI * spread)
         band = density * bend
         whole = (density + step * band) * pull
-        return _from_band(_total(whole), _total(whole * pull), band, pull, deviate, spread)
+        turned, lifted = band * deviate, band * pull
+        return _from_band(
+            _total(whole),
+            _sum(whole, pull),
+            (_total(band), _total(turned), _sum(turned, deviate)),
+            (_total(lifted), _sum(lifted, deviate), _sum(lifted, pull)),
+            spread,
+        )
 
 
 def _logistic_prox(x, step):
@@ -126,27 +137,33 @@ class Hinge:
     part where the integrand varies: positive terms only, so nothing cancels at any g.
     """
 
-    parabola = 4.0, 0.125
-    _abscissae, _weights = (part[:, None] for part in np.polynomial.legendre.leggauss(44))
+    parabola = 4.0, 0.25
+    takes_floats = True
+    _nodes, _weights = np.polynomial.legendre.leggauss(44)
+    _nodes = 1 + _nodes
+    _powers = _weights * np.array([_nodes**0, _nodes, _nodes**2])
 
     def moments(self, mean, spread, step):
         """Averages, accurate to round-off."""
         b, g = (1 - mean) / spread, step / spread
-        below = np.minimum(b, 0)
-        reach = np.maximum(b, 0) + 80 / (
-            np.sqrt(below**2 + 80) - below
-        )  # integrand falls by e^-40 from its start
-        low = np.minimum(np.maximum(b - _TAIL, 0) / g, 1.0)
-        high = np.minimum(reach / g, 1.0)
-        half = (high - low) / 2
-        u = low + half * (1 + self._abscissae)
-        weight = half * self._weights
-        deviate = b - g * u
-        inside = weight * scipy.special.ndtr(deviate)
-        band = weight * np.exp(-0.5 * deviate**2) / (_ROOT_TWO_PI * spread)
-        first = low + _total(inside)
-        second = low**2 + 2 * _total(inside * u)
-        return _from_band(first, second, band, u, deviate, spread)
+        below = np.minimum(b, 0.0)
+        # the integrand falls by e^-40 from its start
+        reach = np.maximum(b, 0.0) + 80 / (np.sqrt(below**2 + 80) - below)
+        low = np.minimum(np.maximum(b - _TAIL, 0.0) / g, 1.0)
+        half = (np.minimum(reach / g, 1.0) - low) / 2
+        top, fall = b - g * low, g * half  # node x: u = low + half x, b - g u = top - fall x
+        deviate = top - np.multiply.outer(self._nodes, fall)
+        c0, c1 = half * (self._powers[:2] @ scipy.special.ndtr(deviate))
+        b0, b1, b2 = half / (_ROOT_TWO_PI * spread) * (self._powers @ np.exp(-0.5 * deviate**2))
+        lifted, lifted_x = low * b0 + half * b1, low * b1 + half * b2
+        turned, turned_x = top * b0 - fall * b1, top * b1 - fall * b2
+        return _from_band(
+            low + c0,
+            low**2 + 2 * (low * c0 + half * c1),
+            (b0, turned, top * turned - fall * turned_x),
+            (lifted, top * lifted - fall * lifted_x, low * lifted + half * lifted_x),
+            spread,
+        )
 
 
 class FromProx:
@@ -157,6 +174,7 @@ class FromProx:
     """
 
     parabola = 1.0, 1.0
+    takes_floats = False
     _trapezoid = np.linspace(-_TAIL, _TAIL, 2401)[:, None]
     _abscissae, _weights = np.polynomial.legendre.leggauss(120)
     _at_once = 256
@@ -168,7 +186,7 @@ class FromProx:
         """Averages, in blocks of points that bound the memory."""
         blocks = range(0, len(mean), self._at_once)
         parts = [self._block(*(a[i : i + self._at_once] for a in (mean, spread, step))) for i in blocks]
-        return Moments(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+        return Moments(*(np.concatenate(field, axis=-1) for field in zip(*parts, strict=True)))
 
     def _block(self, mean, spread, step):
         deviate, weight = self._rule(mean, spread, step)
@@ -202,31 +220,34 @@ class FromProx:
         return nodes.reshape(-1, len(mean)), (half * self._weights[:, None]).reshape(-1, len(mean))
 
 
-def _from_band(first, second, band, e, deviate, spread):
-    """`Moments` from the nodes on which e falls: sum(band f) = E[-(de/dx) f]."""
-    turned = band * deviate
-    lifted = band * e
-    curvature = _total(band)
-    bend = -_total(turned) / spread
-    third = (curvature - _total(turned * deviate)) / spread**2
-    square = -2 * _total(lifted)
-    square_bend = -2 * _total(lifted * deviate) / spread
-    cube = -3 * _total(lifted * e)
-    return _assembled(first, second, curvature, bend, third, square, square_bend, cube, spread)
+def _from_band(first, second, turns, lifts, spread):
+    """`Moments` from band sums over the nodes on which e falls, E[-(de/dx) f].
+
+    f = 1, G, G^2 in `turns` and e, e G, e^2 in `lifts`.
+    """
+    curvature, turned, turned_twice = turns
+    lifted, lifted_turned, lifted_twice = lifts
+    bend, third = -turned / spread, (curvature - turned_twice) / spread**2
+    square_bend = -2 * lifted_turned / spread
+    return _assembled(
+        first, second, curvature, bend, third, -2 * lifted, square_bend, -3 * lifted_twice, spread
+    )
 
 
 def _assembled(first, second, curvature, bend, third, square, square_bend, cube, spread):
     """Chain rule: d/d spread = spread d^2/d mean^2, and e obeys de/d step = e de/dx."""
-    slopes = np.array(
-        [
-            [-curvature, spread * bend, square / 2],
-            [square, spread * square_bend, 2 * cube / 3],
-            [-bend, -spread * third, -square_bend / 2],
-        ]
+    slopes = (
+        (-curvature, spread * bend, square / 2),
+        (square, spread * square_bend, 2 * cube / 3),
+        (-bend, -spread * third, -square_bend / 2),
     )
-    return Moments(first, np.maximum(second, _TINY), np.maximum(curvature, _TINY), slopes.transpose(2, 0, 1))
+    return Moments(first, np.maximum(second, _TINY), np.maximum(curvature, _TINY), slopes)
 
 
 def _total(values):
     """Sum over the nodes; `np.sum` costs as much as the addition of a thousand of them."""
     return np.add.reduce(values, axis=0)
+
+
+def _sum(one, other):
+    return np.vecdot(one, other, axis=0)

@@ -1,4 +1,4 @@
-r"""Solver of the downstream equations of a convex loss, many points at once.
+r"""Solver of the downstream equations of a convex loss, for many points at once or one.
 
 Unknown are :math:`S_k = s_k/r_k`, :math:`\sigma` and :math:`\gamma`, all positive:
 :math:`S_k(\lambda c_k+Q) = \bar e`, :math:`\sigma = \gamma\nu\sqrt\delta`, :math:`\gamma\delta(\lambda+Q) = 1`, moments
@@ -7,10 +7,12 @@ taken at mean :math:`\sum r_k^2S_k` and spread :math:`\rho = (\sum r_k^2S_k^2+\s
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from theory.convex_losses import ConvexLoss
 from theory.errors import ConvergenceError
@@ -66,7 +68,9 @@ def solve(loss: ConvexLoss, problem: Problem) -> Solution:
     if not len(problem.penalty):
         return Solution(np.empty((0, problem.strengths.shape[1] + 2)), loss, problem)
     with np.errstate(all="ignore"):  # a trial point that overflows is refused by its residual
-        logs, residual = _newton(loss, problem, _ridge_start(loss, problem))
+        start = _ridge_start(loss, problem)
+        newton = _newton_alone if start.shape == (1, 3) and loss.takes_floats else _newton
+        logs, residual = newton(loss, problem, start)
         lost = np.flatnonzero(~(residual <= TOLERANCE))
         if lost.size:
             logs[lost], residual[lost] = _continued(loss, problem.take(lost))
@@ -96,7 +100,7 @@ def equations(loss: ConvexLoss, problem: Problem, logs: np.ndarray):
     direction[:, 1, :spikes] = mean_slope * overlaps / spread[:, None]
     direction[:, 1, spikes] = noise**2 / spread
     direction[:, 2, spikes + 1] = step
-    moved = np.matmul(m.slopes, direction)
+    moved = np.matmul(np.moveaxis(np.array(m.slopes), 2, 0), direction)
     held = problem.penalty[:, None] * problem.costs + m.curvature[:, None]
     total = problem.penalty + m.curvature
     residual = np.matmul(logs, _powers(spikes).T)
@@ -185,6 +189,73 @@ def _newton(loss, problem, start):
     return logs, best
 
 
+def _newton_alone(loss, problem, start):
+    """`_newton` for one point with one spike, in floats."""
+    point = [field.item() for field in problem]
+    here, scale = start[0].tolist(), 1.0
+    residual, jacobian = equations_alone(loss, point, here)
+    size, step = _size_alone(residual), _step_alone(residual, jacobian)
+    for _ in range(_EVALUATIONS):
+        trial = [x + scale * change for x, change in zip(here, step, strict=True)]
+        residual, jacobian = equations_alone(loss, point, trial)
+        trial_size = _size_alone(residual)
+        if trial_size < (1 - 0.1 * scale) * size:
+            here, size, scale = trial, trial_size, 1.0
+            if size <= _GOAL:
+                break
+            step = _step_alone(residual, jacobian)
+        elif size <= TOLERANCE or scale < 4e-3:
+            break
+        else:
+            scale /= 4
+    return np.array([here]), np.array([size])
+
+
+def equations_alone(loss: ConvexLoss, point, logs):
+    """`equations` of one point with one spike, in floats.
+
+    Parameters
+    ----------
+    loss : ConvexLoss
+        That takes floats.
+    point : (float, float, float, float)
+        Strength, cost, sample ratio and penalty.
+    logs : list of 3 floats
+
+    Returns
+    -------
+    residual, jacobian : list of 3 floats, and of its 3 rows
+    """
+    strength, cost, sample_ratio, penalty = point
+    overlap, noise, step = np.exp(logs).tolist()
+    mean = strength**2 * overlap
+    spread = np.sqrt(mean * overlap + noise * noise)
+    first, second, curvature, slopes = loss.moments(mean, spread, step)
+    held, total = penalty * cost + curvature, penalty + curvature
+    by_overlap, by_noise = mean * overlap / spread, noise * noise / spread
+    (e0, e1, e2), (v0, v1, v2), (q0, q1, q2) = (
+        (by_mean * mean + by_spread * by_overlap, by_spread * by_noise, by_step * step)
+        for by_mean, by_spread, by_step in slopes
+    )
+    terms = np.log([held / first, sample_ratio * second, sample_ratio * total]).tolist()
+    residual = [logs[0] + terms[0], logs[1] - logs[2] - terms[1] / 2, logs[2] + terms[2]]
+    return residual, [
+        [1 + q0 / held - e0 / first, q1 / held - e1 / first, q2 / held - e2 / first],
+        [v0 / (-2 * second), 1 - v1 / (2 * second), -1 - v2 / (2 * second)],
+        [q0 / total, q1 / total, 1 + q2 / total],
+    ]
+
+
+def _size_alone(residual):
+    return math.inf if math.isnan(sum(residual)) else max(map(abs, residual))
+
+
+def _step_alone(residual, jacobian):
+    step = scipy.linalg.lapack.dgesv(jacobian, residual)[2].tolist()
+    shorten = _LARGEST_STEP / max(_LARGEST_STEP, *map(abs, step))
+    return [-shorten * part for part in step]
+
+
 def _size(residual):
     size = np.abs(residual).max(axis=1)
     size[np.isnan(size)] = np.inf
@@ -207,5 +278,6 @@ def _ridge_start(loss, problem):
     overlaps, noise = ridge_overlaps(problem.strengths, problem.costs, problem.sample_ratio, penalty)
     x = ridge_root(problem.sample_ratio, penalty)
     step = np.where(penalty < 1, x / penalty - 1, 1 / (problem.sample_ratio * (1 + x) - 1))
-    start = np.concatenate([target * overlaps, np.stack([target * noise, step / curvature], 1)], 1)
+    start = np.empty((len(noise), overlaps.shape[1] + 2))
+    start[:, :-2], start[:, -2], start[:, -1] = target * overlaps, target * noise, step / curvature
     return np.log(start)

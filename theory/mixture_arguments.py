@@ -18,11 +18,8 @@ VIEWS = ("both", "clean anchor", "clean negatives")
 
 def cost_of(kappa) -> np.ndarray:
     r"""What the penalty charges for the signal direction, :math:`c = (1+\kappa)^{-2}`; 0 for infinite kappa."""
-    try:
-        kappa = np.asarray(kappa, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"kappa must be real numbers, got {kappa!r}") from None
-    if not np.all(kappa > -1):
+    kappa = checks.numeric("kappa", kappa)
+    if checks.some(~(kappa > -1)):
         raise ValueError(f"kappa must lie in (-1, inf], got {checks.show(kappa)}")
     return 1 / (1 + kappa) ** 2
 
@@ -46,6 +43,8 @@ def view_variances(sigma, views):
 
 def flattened(*arrays):
     """Common shape of the arrays, and each broadcast to it and flattened."""
+    if all(isinstance(a, float) for a in arrays):
+        return (), *np.array(arrays, dtype=np.float64)[:, None]
     spread = np.broadcast_arrays(*arrays)
     return (spread[0].shape, *(np.array(a, dtype=np.float64).ravel() for a in spread))
 

@@ -96,32 +96,36 @@ def cosine_expansion_margin(signal_norm, sigma, scale, *, views="both"):
     return np.reshape(margin, shape)[()]
 
 
-def cosine_gain_limit(signal_norm, sigma, scale):
+def cosine_gain_limit(signal_norm, sigma, scale, *, views="both"):
     r"""Gain at the minimum of the limiting loss, :math:`p\to\infty` at fixed :math:`\tau p` = `scale`.
 
-    Source: derived.
+    With :math:`A = k/\mathrm{scale}`, :math:`D = 1+At`, :math:`B = 1-\frac1{2v_1}-\frac1{2v_2}`, t as in
+    `cosine_expands`, the loss is
+    :math:`-\frac{r^2B}{(v_1v_2)^{1/2}}A-\frac{t(v_1+r^2)}{2v_1}A-\frac12\log D+\frac{(v_1+r^2)A^2}{2v_1D}
+    -\frac{r^2tA}{2v_2D}+E\log\cosh\frac{rXA}{(v_1v_2)^{1/2}D}`, :math:`X\sim N(r, v_1)`.
+
+    Source: derived (docs/derivations/projector-gain.md). Arguments as in `cosine_expands`, signal_norm >= 0.
 
     Raises
     ------
     AssumptionError
-        If :math:`\tau p\le 2r^2\sigma^2/(v(v+r^2))`: the gain then grows as the root of the dimension.
+        If :math:`\tau p\le 2r^2Bv_1/((v_1v_2)^{1/2}(v_1+r^2))`: the gain then grows as the root of the dimension.
     """
     shape, r, sigma, scale = _limit_world(signal_norm, sigma, scale)
-    v, inverse = 1 + sigma**2, 1 / scale
-    growing = inverse * 2 * r**2 * (v - 1) >= v * (v + r**2)
-    if np.any(growing):
-        i = int(np.argmax(growing))
-        least = 2 * r[i] ** 2 * (v[i] - 1) / (v[i] * (v[i] + r[i] ** 2))
+    v1, v2 = view_variances(sigma, views)
+    least = 2 * r**2 * _contrast(v1, v2) * np.sqrt(v1 / v2) / (v1 + r**2)
+    if np.any(scale <= least):
+        i = int(np.argmax(scale <= least))
         raise AssumptionError(
-            f"scale must exceed 2 r^2 sigma^2 / (v (v + r^2)) = {least:.6g}"
-            f", got {1 / inverse[i]:g}: the gain grows with the dimension"
+            f"scale must exceed {least[i]:.6g} at signal_norm = {r[i]:g}, sigma = {sigma[i]:g}, "
+            f"got {scale[i]:g}: the gain grows with the dimension"
         )
-    t = _overlap(inverse)
+    t = _overlap(1 / scale)
 
     def falls(log_a):
-        return -_limit_slope(np.exp(log_a), t, r, v), np.full_like(log_a, np.nan)
+        return -_limit_slope(np.exp(log_a), t, r, v1, v2), np.full_like(log_a, np.nan)
 
-    centre = np.log(inverse)
+    centre = -np.log(scale)
     found = falling_root(falls, centre - 12, centre + 30, "cosine limit")
     return np.reshape(np.exp((found - centre) / 2), shape)[()]
 
@@ -135,7 +139,12 @@ def _margin(signal_norm, sigma, scale, views):
     q = 1 - t**2
     pull, _ = posterior_pull(r, v1, t / size)
     norms = t * q / 2 * size * (1 / v1 - q / v2)
-    return shape, 1 - 0.5 / v1 - 0.5 / v2 - norms - q**2 * pull / r**2
+    return shape, _contrast(v1, v2) - norms - q**2 * pull / r**2
+
+
+def _contrast(v1, v2):
+    """Signal that a positive pair shares beyond what its norms take away, per r^2 / (v1 v2)^(1/2)."""
+    return 1 - 0.5 / v1 - 0.5 / v2
 
 
 def _limit_world(signal_norm, sigma, scale):
@@ -147,12 +156,13 @@ def _overlap(inverse):
     return 2 * inverse / (1 + np.sqrt(1 + 4 * inverse**2))
 
 
-def _limit_slope(a, t, r, v):
-    """Derivative of the limiting loss by A = lambda k."""
-    d = 1 + a * t
-    pull, _ = posterior_pull(r, v, a / (v * d))
-    push = r**2 * (v - 1) / v**2 + t * (v + r**2) / (2 * v) + t / (2 * d)
-    return (v + r**2) * a * (d + 1) / (2 * v * d**2) - push - (r**2 * t / 2 - pull) / (v * d**2)
+def _limit_slope(a, t, r, v1, v2):
+    """Derivative of the limiting loss by A = k / scale."""
+    d, size = 1 + a * t, np.sqrt(v1 * v2)
+    pull, _ = posterior_pull(r, v1, a / (size * d))
+    spread = (v1 + r**2) / (2 * v1)
+    push = r**2 * _contrast(v1, v2) / size + t * spread + t / (2 * d)
+    return spread * a * (d + 1) / d**2 - push - (r**2 * t / (2 * v2) - pull / size) / d**2
 
 
 class _Cosine:

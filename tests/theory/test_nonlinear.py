@@ -65,7 +65,7 @@ def smooth_flow(phi, w1, w2, b, rho, time, width):
         g = 4 * a**3 - 4 * rho * a
         return [-g * w2 * phi * (up[1] + down[1]), -g * (up[0] - down[0]), g * w2 * (up[1] - down[1])]
 
-    return solve_ivp(velocity, (0, time), [w1, w2, b], "LSODA", rtol=1e-9, atol=1e-11).y[:, -1]
+    return solve_ivp(velocity, (0, time), [w1, w2, b], "DOP853", rtol=1e-9, atol=1e-11).y[:, -1]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Gains, thresholds and losses of linear projectors: tables of an independent derivation, minimisation, simulation."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -216,6 +218,39 @@ def test_cosine_limit():
     )
     gaps = exact - gains[3]
     assert gaps[1] == pytest.approx(gaps[0] / 4, rel=0.1)
+
+
+@pytest.mark.parametrize("views", ["clean anchor", "clean negatives"])
+@pytest.mark.parametrize(("sigma", "scale"), [(0.5, 2.0), (1.5, 10.0)])
+def test_one_sided_cosine_limit_is_the_exact_gain_extrapolated(views, sigma, scale):
+    """Second order in 1/p from 100, 200, 400: the exact gains hold 1e-6, enlarged by 5, and the next order 2e-6."""
+    dims = np.array([100, 200, 400])
+    exact = theory.projector_gain("cosine", 1.5, sigma, temperature=scale / dims, dim=dims, views=views)
+    limit = theory.cosine_gain_limit(1.5, sigma, scale, views=views)
+    assert limit == pytest.approx(exact @ np.array([1, -6, 8]) / 3, abs=1e-5)
+    assert abs(exact[2] - limit) > 1e-5  # the extrapolation does something
+    assert theory.cosine_expands(1.5, sigma, scale, views=views) == (limit > 1)
+
+
+def test_cosine_limit_of_views_that_are_equal():
+    """Without augmentation the three settings are one world."""
+    limits = [
+        theory.cosine_gain_limit(1.2, 0.0, [0.5, 5.0], views=v)
+        for v in ("both", "clean anchor", "clean negatives")
+    ]
+    np.testing.assert_allclose(limits[1:], [limits[0]] * 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("views", ["both", "clean anchor", "clean negatives"])
+def test_cosine_limit_exists_above_the_scale_that_its_refusal_names(views):
+    """At the named scale the loss falls for ever; 1% above it the gain is large and finite."""
+    with pytest.raises(theory.AssumptionError, match="grows with the dimension") as raised:
+        theory.cosine_gain_limit(1.5, 1.5, 0.01, views=views)
+    least = float(re.search(r"exceed (\S+) at", str(raised.value)).group(1))
+    near, far = theory.cosine_gain_limit(1.5, 1.5, np.array([1.0001, 1.01]) * least, views=views)
+    assert (
+        3 < far < near / 5
+    )  # the gain grows as the root of 1 over the distance to the least scale: 10 times
 
 
 def test_one_sided_cosine_against_training():
