@@ -9,7 +9,7 @@ from synthetic.feature_training import (
 )
 from synthetic.feature_weights import Measured, empirical_constant, empirical_layer_weights
 from synthetic.few_shot import Averaging, HardMargin, accuracy_of, few_shot_accuracies
-from synthetic.sweep import SweepError, sweep
+from synthetic.sweep import SweepError, grid, sweep
 from synthetic.views import FeatureViews, sample_inputs, sample_pairs
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "empirical_constant",
     "empirical_layer_weights",
     "few_shot_accuracies",
+    "grid",
     "relative",
     "sample_inputs",
     "sample_pairs",

@@ -15,6 +15,25 @@ _SOURCE_ROOT = Path(__file__).resolve().parent.parent
 _SOURCE_FOLDERS = ("theory", "synthetic", "neural")
 
 
+def environment():
+    """Hash of the versions of Python and of `PACKAGES`, and of all source files on the disk.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits: sha256 over the versions and all ``*.py`` files of theory, synthetic and neural.
+    """
+    versions = [platform.python_version(), *(version(package) for package in PACKAGES)]
+    digest = hashlib.sha256(json.dumps(versions).encode())
+    for folder in _SOURCE_FOLDERS:
+        for path in sorted((_SOURCE_ROOT / folder).rglob("*.py")):
+            digest.update(f"{path.relative_to(_SOURCE_ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+LOADED = environment()  # of the code that this process runs, whatever is edited afterwards
+
+
 def fingerprint(function, point):
     """Hash of a function, the point it is called at, the versions and the source files.
 
@@ -29,8 +48,7 @@ def fingerprint(function, point):
     -------
     str
         64 hexadecimal digits: sha256 over the function's qualified name and the file that defines it, the
-        canonical form of the point, the versions of Python and of `PACKAGES`, and all ``*.py`` files of
-        theory, synthetic and neural.
+        canonical form of the point, and the `environment` as it was when this process loaded it.
 
     Raises
     ------
@@ -45,8 +63,8 @@ def fingerprint(function, point):
     parts = {
         "function": _qualified_name(function),
         "point": canonical(point),
-        "versions": [platform.python_version(), *(version(package) for package in PACKAGES)],
-        "sources": _source_hash(_defining_file(function)),
+        "file": _file_hash(function),
+        "environment": LOADED,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -112,18 +130,8 @@ def _qualified_name(thing):
     return f"{thing.__module__}.{name}"
 
 
-def _defining_file(function):
+def _file_hash(function):
     try:
-        return Path(inspect.getsourcefile(function))
+        return hashlib.sha256(Path(inspect.getsourcefile(function)).read_bytes()).hexdigest()
     except TypeError:
         return None
-
-
-def _source_hash(extra_file):
-    digest = hashlib.sha256()
-    files = [path for folder in _SOURCE_FOLDERS for path in sorted((_SOURCE_ROOT / folder).rglob("*.py"))]
-    for path in files:
-        digest.update(f"{path.relative_to(_SOURCE_ROOT)}\0".encode() + path.read_bytes() + b"\0")
-    if extra_file is not None and extra_file not in files:
-        digest.update(extra_file.read_bytes())
-    return digest.hexdigest()

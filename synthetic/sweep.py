@@ -1,6 +1,7 @@
 """One function at many points: in parallel, resumable, every result stored under the hash of what made it."""
 
 import hashlib
+import itertools
 import os
 import pickle
 import sys
@@ -8,16 +9,24 @@ import time
 import traceback
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits
 
 from synthetic.files import clone_root, write_atomically
-from synthetic.fingerprint import fingerprint
+from synthetic.fingerprint import LOADED, environment, fingerprint
 
 DEFAULT = object()
+_OTHER_CODE = "worker and caller loaded different source files or versions; start both anew"
+_WORKER_SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",  # idle OpenMP threads sleep instead of spinning
+}
 _SECONDS_BETWEEN_LINES = 2.0
 
 
@@ -61,7 +70,40 @@ class SweepError(RuntimeError):
         return type(self), (self.failures, self.total)
 
 
-def sweep(function, points, *, jobs=1, cache=DEFAULT, progress=True, label="", on_result=None):
+def grid(**axes):
+    """Every combination of the values on some axes, the last axis running fastest.
+
+    Parameters
+    ----------
+    **axes : sequence
+        Values of each parameter, at least one.
+
+    Returns
+    -------
+    list of dict
+        Points for `sweep`.
+
+    Raises
+    ------
+    ValueError
+        When an axis is no sequence of values (a number or a text is none), or is empty.
+
+    Notes
+    -----
+    Source: derived.
+
+    Examples
+    --------
+    >>> grid(sigma=[0.1, 0.2], seed=range(2))
+    [{'sigma': 0.1, 'seed': 0}, {'sigma': 0.1, 'seed': 1}, {'sigma': 0.2, 'seed': 0}, {'sigma': 0.2, 'seed': 1}]
+    """
+    for name, values in axes.items():
+        if isinstance(values, str) or not hasattr(values, "__len__") or len(values) == 0:
+            raise ValueError(f"{name} must be a sequence of at least one value, got {values!r}")
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label="", on_result=None):
     """Return ``[function(point) for point in points]``, computed in parallel and remembered.
 
     A result is stored as soon as it is there, so an interrupted sweep goes on where it stopped. It is found
@@ -69,14 +111,20 @@ def sweep(function, points, *, jobs=1, cache=DEFAULT, progress=True, label="", o
     packages and unchanged source files (see `synthetic.fingerprint`). Every point runs on one thread whatever
     `jobs` is, so that the numbers do not depend on `jobs`.
 
+    Workers are processes on this machine, or what a surrounding ``joblib.parallel_config`` says: threads with
+    ``"threading"``, the workers of a cluster with ``"dask"``. When source files were edited after this process
+    loaded them, results are neither read nor stored. Points are computed by the code that this process loaded:
+    for a worker process that loaded other source files by this process, while on a cluster they fail.
+
     Parameters
     ----------
     function : callable
         Deterministic function of one point, defined at the top level of a module; its result can be pickled.
     points : sequence
         Frozen dataclasses or dicts of plain values, numpy arrays or further dataclasses.
-    jobs : int
-        Number of worker processes, at least 1; 1 runs in this process.
+    jobs : int, optional
+        Number of workers, at least 1; 1 runs in this process. Left out: what a surrounding
+        ``joblib.parallel_config`` says, else 1. A cluster uses all its workers whatever `jobs` is.
     cache : pathlib.Path or str or None, optional
         Folder of stored results; None stores and reads nothing. Left out: ``$PROJHEAD_CACHE`` (the word
         ``off`` disables), else ``.cache/sweep`` in the clone. With ``$PROJHEAD_FRESH`` set to 1, stored
@@ -105,15 +153,23 @@ def sweep(function, points, *, jobs=1, cache=DEFAULT, progress=True, label="", o
     -----
     Source: derived.
     """
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     points = list(points)
     folder = default_cache() if cache is DEFAULT else cache
-    paths = _paths(function, points, folder)
+    edited = folder is not None and environment() != LOADED
+    paths = _paths(function, points, None if edited else folder)
     results = {} if os.environ.get("PROJHEAD_FRESH") == "1" else _stored(paths)
     report = _Reporter(label or getattr(function, "__name__", "sweep"), len(points), len(results), progress)
+    if edited:
+        report.say("source files were edited since this process started: nothing is read or stored")
+    tasks = [
+        _Task(function, index, points[index], path)
+        for index, path in enumerate(paths)
+        if index not in results
+    ]
     failures = []
-    for index, result, error in _computed(function, points, paths, results, jobs):
+    for index, result, error in _computed(tasks, jobs):
         if error is None:
             results[index] = result
             if on_result is not None:
@@ -161,7 +217,7 @@ def _paths(function, points, folder):
     if folder is None:
         return [None] * len(points)
     keys = [fingerprint(function, point) for point in points]
-    return [Path(folder) / key[:2] / key for key in keys]
+    return [Path(folder).absolute() / key[:2] / key for key in keys]
 
 
 def _stored(paths):
@@ -187,37 +243,78 @@ def _write_checked(path, result):
     write_atomically({path: hashlib.sha256(content).digest() + content})
 
 
-def _computed(function, points, paths, known, jobs):
-    """Yield (index, result, traceback or None) of every point that is not yet known, as they finish."""
-    open_indices = [index for index in range(len(points)) if index not in known]
-    if jobs == 1 or len(open_indices) <= 1:
-        for index in open_indices:
-            yield _compute(function, index, points[index], paths[index])
+@dataclass(frozen=True)
+class _Task:
+    """One point to compute, and where its result belongs."""
+
+    function: object
+    index: int
+    point: object
+    path: Path | None
+    loaded: str = LOADED
+
+    def run(self):
+        """(index, result, traceback or None); the result is stored."""
+        try:
+            with _one_thread():
+                result = self.function(self.point)
+            if self.path is not None:
+                _write_checked(self.path, result)
+        except Exception:
+            return self.index, None, traceback.format_exc()
+        return self.index, result, None
+
+    def run_in_worker(self):
+        """As `run`, unless this process loaded other source files or versions than the one that made the task."""
+        return self.run() if self.loaded == LOADED else self.not_finished(_OTHER_CODE)
+
+    def not_finished(self, why):
+        """What `run` returns, for a task that no worker could finish."""
+        return self.index, None, f"not finished: {why}"
+
+
+def _computed(tasks, jobs):
+    """Yield (index, result, traceback or None) of every task, as they finish."""
+    if not tasks:
         return
-    waiting = set(open_indices)
+    client = getattr(get_active_backend()[0], "client", None)
+    if client is not None:
+        yield from _on_cluster(tasks, client)
+    elif (workers := min(effective_n_jobs(jobs), len(tasks))) > 1:
+        with _settings_of_workers(), _one_thread():
+            yield from _in_workers(tasks, workers)
+    else:
+        yield from (task.run() for task in tasks)
+
+
+def _in_workers(tasks, workers):
+    waiting = {task.index: task for task in tasks}
+    parallel = Parallel(workers, prefer="processes", return_as="generator_unordered", batch_size=1)
     try:
-        with _passive_waiting(), parallel_config(backend="loky", inner_max_num_threads=1):
-            parallel = Parallel(
-                n_jobs=min(jobs, len(open_indices)), return_as="generator_unordered", batch_size=1
-            )
-            tasks = (delayed(_compute)(function, i, points[i], paths[i]) for i in open_indices)
-            for done in parallel(tasks):
-                waiting.discard(done[0])
-                yield done
+        for done in parallel(delayed(task.run_in_worker)() for task in tasks):
+            task = waiting.pop(done[0])
+            yield task.run() if done[2] == task.not_finished(_OTHER_CODE)[2] else done
     except BrokenExecutor as error:
-        for index in sorted(waiting):
-            yield index, None, f"not finished: {error}"
+        yield from (task.not_finished(error) for task in waiting.values())
 
 
-def _compute(function, index, point, path):
-    try:
-        with _one_thread():
-            result = function(point)
-        if path is not None:
-            _write_checked(path, result)
-    except Exception:
-        return index, None, traceback.format_exc()
-    return index, result, None
+def _on_cluster(tasks, client):
+    """Through the client of joblib's dask backend; joblib itself waits forever for a task that dask gave up.
+
+    Results are stored here: the workers may have no disk in common with this machine.
+    """
+    from distributed import as_completed
+
+    futures = {client.submit(replace(task, path=None).run_in_worker, pure=False): task for task in tasks}
+    for future in as_completed(futures):
+        task = futures.pop(future)
+        try:
+            index, result, error = future.result()
+        except Exception as lost:
+            index, result, error = task.not_finished(lost)
+        if error is None and task.path is not None:
+            _write_checked(task.path, result)
+        yield index, result, error
 
 
 @contextmanager
@@ -235,17 +332,18 @@ def _one_thread():
 
 
 @contextmanager
-def _passive_waiting():
-    """Let new worker processes start with idle OpenMP threads that sleep instead of spinning."""
-    before = os.environ.get("OMP_WAIT_POLICY")
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+def _settings_of_workers():
+    """Let new worker processes start with one thread."""
+    before = {name: os.environ.get(name) for name in _WORKER_SETTINGS}
+    os.environ.update(_WORKER_SETTINGS)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["OMP_WAIT_POLICY"]
-        else:
-            os.environ["OMP_WAIT_POLICY"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Reporter:
@@ -255,18 +353,19 @@ class _Reporter:
         self.label, self.total, self.known, self.enabled = label, total, known, enabled
         self.done = known
         self.start = self.last = time.monotonic()
-        if known and enabled:
-            print(f"{label}: {known} of {total} points were stored before", flush=True)
+        if known:
+            self.say(f"{known} of {total} points were stored before")
+
+    def say(self, text):
+        if self.enabled:
+            print(f"{self.label}: {text}", flush=True)
 
     def one_done(self):
         self.done += 1
         now = time.monotonic()
-        if not self.enabled or (self.done < self.total and now - self.last < _SECONDS_BETWEEN_LINES):
+        if self.done < self.total and now - self.last < _SECONDS_BETWEEN_LINES:
             return
         self.last = now
         spent = now - self.start
         left = spent / (self.done - self.known) * (self.total - self.done)
-        print(
-            f"{self.label}: {self.done} of {self.total} points, {spent:.0f} s, about {left:.0f} s left",
-            flush=True,
-        )
+        self.say(f"{self.done} of {self.total} points, {spent:.0f} s, about {left:.0f} s left")

@@ -1,13 +1,12 @@
 import os
-import time
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import pytest
 
-from synthetic import fingerprint as fingerprints
-from synthetic.fingerprint import canonical, fingerprint
-from synthetic.sweep import SweepError, default_cache, sweep
+from synthetic.fingerprint import LOADED, canonical, fingerprint
+from synthetic.sweep import SweepError, default_cache, grid, sweep
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,10 @@ def worker_settings(point):
     return os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"], torch.get_num_threads()
 
 
-def exit_worker(point):
-    if point["fatal"]:
-        time.sleep(0.5)
-        os._exit(1)
-    return "survived"
+@pytest.fixture(autouse=True)
+def unedited(monkeypatch):
+    """Source files that are edited while the tests run do not matter to them."""
+    monkeypatch.setattr(import_module("synthetic.sweep"), "environment", lambda: LOADED)
 
 
 def calls(log):
@@ -111,17 +109,6 @@ def test_a_damaged_file_is_computed_again(cache, log, damage):
     assert len(calls(log)) == 2
 
 
-def test_an_edited_source_file_is_noticed(tmp_path, cache, log, monkeypatch):
-    source = tmp_path / "clone" / "theory" / "formula.py"
-    source.parent.mkdir(parents=True)
-    monkeypatch.setattr(fingerprints, "_SOURCE_ROOT", tmp_path / "clone")
-    points = [Point(4.0, str(log))]
-    for text in ("HALF = 1 / 2", "HALF = 1 / 2", "HALF = 1 / 3"):
-        source.write_text(text)
-        sweep(logged_root, points, cache=cache, progress=False)
-    assert len(calls(log)) == 2
-
-
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failing_point_does_not_lose_the_others(cache, log, jobs):
     points = [Point(1.0, str(log)), Point(4.0, str(log), fails=True), Point(9.0, str(log))]
@@ -141,13 +128,6 @@ def test_a_result_that_cannot_be_stored_is_a_failure(cache):
 
 def make_unstorable(point):
     return lambda: point
-
-
-def test_a_worker_that_dies_is_reported(cache):
-    points = [{"fatal": False, "n": 0}, {"fatal": True, "n": 1}, {"fatal": False, "n": 2}]
-    with pytest.raises(SweepError, match="not finished"):
-        sweep(exit_worker, points, jobs=2, cache=cache, progress=False)
-    assert sweep(exit_worker, points[:1], cache=cache, progress=False) == ["survived"]
 
 
 def test_the_numbers_do_not_depend_on_jobs(seed):
@@ -181,6 +161,18 @@ def test_each_new_result_is_shown_when_it_is_done(cache):
     sweep(logged_root, points[:1], cache=cache, progress=False)
     sweep(logged_root, points, cache=cache, progress=False, on_result=seen.__setitem__)
     assert seen == {1: {"root": 2.0}}
+
+
+def test_a_grid_is_every_combination_with_the_last_axis_fastest():
+    points = grid(a=(1, 2), b=np.array([0.5]), c="xy".split("y"))
+    assert points == [{"a": a, "b": 0.5, "c": c} for a in (1, 2) for c in ("x", "")]
+    assert grid() == [{}]
+
+
+@pytest.mark.parametrize("values", [[], "text", 3, np.float64(3)])
+def test_an_axis_without_values_is_refused(values):
+    with pytest.raises(ValueError, match="^b must be a sequence of at least one value, got"):
+        grid(a=[1], b=values)
 
 
 def test_jobs_must_be_positive(cache):

@@ -1,0 +1,338 @@
+"""The ensemble engine against one network at a time: interleaved rounds, ratios with their spread."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from neural import Member, Shape, torch_generator, train
+from notebooks.bench.gates import gates
+from notebooks.bench.measures import Measure
+from notebooks.bench.peers import IMPROVED, PLAIN, modules_of, plain_pairs, train_plainly, train_with_care
+from synthetic.views import FeatureViews
+from theory.features import FeatureModel
+
+BLOCK = 16  # steps are timed in whole blocks of drawn batches, the last batch being that of the final loss
+_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Networks and batches of one size.
+
+    Attributes
+    ----------
+    name : str
+    dim, width, embed_dim, batch : int
+    loss : str
+    members : int
+        Of the ensemble.
+    goals : dict of str to float
+        Of the measures that have one.
+    """
+
+    name: str
+    dim: int
+    width: int
+    embed_dim: int
+    batch: int
+    loss: str = "spectral"
+    members: int = 32
+    goals: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def flops(self) -> float:
+        """Operations of the matrix products of one step of one network, the spectral loss in Gram form."""
+        layers = 4 * self.batch * (2 * self.dim * self.width + 3 * self.width * self.embed_dim)
+        if self.loss == "spectral":
+            return layers + 8 * self.batch * self.embed_dim**2
+        return layers + 6 * self.batch**2 * self.embed_dim
+
+    @property
+    def shape(self) -> Shape:
+        """As the engine takes it: Adam, float32."""
+        return Shape(
+            self.dim, self.width, self.embed_dim, self.batch, steps=0, loss=self.loss, optimizer="adam"
+        )
+
+    @property
+    def source(self) -> FeatureViews:
+        """Pairs of a feature model with as many features as dimensions."""
+        return FeatureViews(FeatureModel(np.linspace(1, 0.5, self.dim), np.full(self.dim, 0.2), sigma=0.5))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: rounds, and seconds of each variant in a round.
+
+    Attributes
+    ----------
+    rounds : int
+    seconds : float
+    """
+
+    rounds: int = 5
+    seconds: float = 0.4
+
+
+_M = Config("M", 32, 128, 32, 512, goals={"ratio": 4.8, "share of mm": 0.75})
+CPU_CONFIGS = (
+    Config("XS", 10, 32, 8, 128, goals={"ratio": 18}),
+    Config("T", 20, 64, 8, 256, goals={"ratio": 11}),
+    Config("S", 20, 64, 32, 256, goals={"ratio": 8.5, "share of mm": 0.65}),
+    _M,
+    Config("L", 64, 256, 32, 1024, goals={"ratio": 5, "share of mm": 0.78}),
+    replace(_M, name="M InfoNCE", loss="info_nce", goals={"one thread": 2.2}),
+)
+CUDA_CONFIGS = tuple(
+    replace(_M, name=f"M x {members}", members=members, goals={"ratio": 200, "share of mm": 0.5})
+    for members in (256, 1024)
+)
+QUICK = Effort(rounds=2, seconds=0.1)
+
+ONE_THREAD = {  # quantity: rate of the first, of the second, and the clock
+    "one thread": ("engine, one thread", "peer, one thread", "processor"),
+    "one thread own": ("engine own, one thread", "peer, one thread", "processor"),
+    "over improved": ("engine, one thread", "improved peer", "processor"),
+    "share of mm": ("engine, one thread", "mm", "processor"),
+}
+ALL_CORES = {"ratio": ("engine", "peer", "wall"), "ratio own": ("engine own", "peer", "wall")}
+CUDA = ALL_CORES | {
+    "over improved": ("engine", "improved peer", "wall"),
+    "share of mm": ("engine", "mm", "wall"),
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train.
+
+    Attributes
+    ----------
+    run : callable
+        Takes the number of steps.
+    networks : int
+        Trained at once.
+    threads : int
+        Of torch, while it runs.
+    """
+
+    run: Callable[[int], object]
+    networks: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Steps of single networks a second.
+
+    Attributes
+    ----------
+    wall, processor : float
+        Per second of the clock, and per second of processor time.
+    """
+
+    wall: float
+    processor: float
+
+
+def engine_measures(
+    configs: tuple[Config, ...], effort: Effort, device: str = "cpu", busy: bool = False
+) -> tuple[dict[str, Measure], dict[str, list]]:
+    """Gates, then rounds of all variants in turn, for each configuration.
+
+    Parameters
+    ----------
+    configs : tuple of Config
+        A configuration with a gate that is not passed is not timed.
+    effort : Effort
+    device : {"cpu", "cuda"}
+    busy : bool
+        Other jobs run on the machine: leave out what only an idle one can tell.
+
+    Returns
+    -------
+    measures : dict of str to Measure
+        ``engine/<configuration>/<quantity>``, from rates in the same round. On the CPU: "ratio" (engine on all
+        cores, against one network at a time with torch's default threads, by the clock); "one thread" (both on
+        one thread, processor time); "over improved" (against a peer with Gram loss and fused Adam, one thread);
+        "share of mm" (operations a second on one thread, of those of torch.mm); with " own" where every member
+        has its own stream of data instead of sharing one. On CUDA all by the clock. And the rates themselves.
+    gates : dict of configuration to list of Gate
+    """
+    measures, checked = {}, {}
+    for config in configs:
+        checked[config.name] = gates(config.shape, config.source, device)
+        if all(gate.ok for gate in checked[config.name]):
+            print(f"timing {config.name}", file=sys.stderr, flush=True)
+            quantities = _quantities(config, effort, device, busy)
+            measures |= {f"engine/{config.name}/{name}": measure for name, measure in quantities.items()}
+    return measures, checked
+
+
+def measure_in_fresh_process(arguments: list[str]) -> dict:
+    """`engine_measures` as plain values, in a process with torch's default threads.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The device, then any of ``quick`` and ``busy``.
+
+    Returns
+    -------
+    dict
+        "measures": Measures as dicts, "gates": list of (configuration, text, passed).
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in _THREAD_SETTINGS}
+    command = [sys.executable, "-m", "notebooks.bench.engine", *arguments]
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(run.stdout)
+
+
+def _quantities(config, effort, device, busy):
+    ratios = CUDA if device == "cuda" else ONE_THREAD if busy else ALL_CORES | ONE_THREAD
+    rounds = _rounds(config, effort, device, {name for *names, _ in ratios.values() for name in names})
+    measures = {}
+    for quantity, (over, under, clock) in ratios.items():
+        scale = config.flops if under == "mm" else 1
+        samples = [scale * getattr(rates[over], clock) / getattr(rates[under], clock) for rates in rounds]
+        measures[quantity] = Measure.of(samples, goal=config.goals.get(quantity))
+    clocks = {name: clock for *names, clock in ratios.values() for name in names}
+    for name, clock in sorted(clocks.items()):
+        scale, unit = (1e-9, "GFLOP/s") if name == "mm" else (1, "steps/s")
+        measures[f"rate of {name}"] = Measure.of(
+            [scale * getattr(rates[name], clock) for rates in rounds], unit
+        )
+    return measures
+
+
+def _rounds(config, effort, device, names):
+    """Rates of the named variants, in turn, in each round."""
+    variants = {name: variant for name, variant in _variants(config, device).items() if name in names}
+    steps = {name: _steps(variant, effort.seconds, device) for name, variant in variants.items()}
+    rounds = []
+    for _ in range(effort.rounds):
+        rates = {name: _rates(variant, steps[name], device) for name, variant in variants.items()}
+        rounds.append(rates | {"mm": _mm_rates(effort.seconds, device)})
+    return rounds
+
+
+def _variants(config, device):
+    default = torch.get_num_threads()
+    one, all_cores = (lambda run: Variant(run, 1, 1)), (lambda run: Variant(run, 1, default))
+    return {
+        "peer": all_cores(_peer(config, device)),
+        "peer, one thread": one(_peer(config, device)),
+        "improved peer": one(_improved_peer(config, device)),
+        "engine": _engine(config, device, default, own=False),
+        "engine own": _engine(config, device, default, own=True),
+        "engine, one thread": _engine(config, device, 1, own=False),
+        "engine own, one thread": _engine(config, device, 1, own=True),
+    }
+
+
+def _members(config, count, own):
+    return [Member(seed=e, data=config.source, data_seed=1 + e if own else 0, lr=1e-3) for e in range(count)]
+
+
+def _engine(config, device, threads, own):
+    members = _members(config, config.members, own)
+    workers = 1 if device == "cuda" else threads
+
+    def run(steps):
+        train(members, replace(config.shape, steps=steps), device=device, workers=workers)
+
+    return Variant(run, config.members, threads)
+
+
+def _model(config, device):
+    return modules_of(train(_members(config, 1, own=False), config.shape, device=device).network)
+
+
+def _peer(config, device):
+    model, generator = _model(config, device), torch_generator(0, "peer", device=device)
+
+    def run(steps):
+        pairs = plain_pairs(config.source.model, config.batch, steps, generator, torch.float32)
+        train_plainly(model, pairs, PLAIN[config.loss], 1e-3)
+
+    return run
+
+
+def _improved_peer(config, device):
+    model, generator = _model(config, device), torch_generator(0, "peer", device=device)
+
+    def run(steps):
+        train_with_care(model, pairs(-(-steps // BLOCK)), IMPROVED[config.loss], 1e-3)
+
+    def pairs(blocks):
+        for _ in range(blocks):
+            views = config.source.sample_pairs(BLOCK * config.batch, generator, torch.float32)
+            yield from zip(*(view.split(config.batch) for view in views), strict=True)
+
+    return run
+
+
+def _steps(variant, seconds, device):
+    """Steps that take about that long, in whole blocks less the one batch of the final loss; also the warm-up."""
+    rate = 0.0
+    for _ in range(2):
+        rate = max(rate, _rates(variant, BLOCK - 1, device).wall / variant.networks)
+        if BLOCK > seconds * rate:
+            break
+    return BLOCK * max(1, round(seconds * rate / BLOCK)) - 1
+
+
+def _rates(variant, steps, device):
+    return _timed(lambda: variant.run(steps), steps * variant.networks, variant.threads, device)
+
+
+def _mm_rates(seconds, device):
+    """Operations a second of torch.mm in float32, on one thread of the CPU or on the device."""
+    size = 8192 if device == "cuda" else 1024
+    generator = torch_generator(0, "mm", device=device)
+    a, b, out = torch.randn(3, size, size, generator=generator, device=device).unbind()
+
+    def products(count):
+        return lambda: [torch.mm(a, b, out=out) for _ in range(count)]
+
+    _timed(products(1), 1, 1, device)
+    count = max(1, round(seconds * _timed(products(3), 3, 1, device).wall))
+    return _timed(products(count), 2 * size**3 * count, 1, device)
+
+
+def _timed(function, amount, threads, device):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        start, start_processor = time.perf_counter(), time.process_time()
+        function()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        wall, processor = time.perf_counter() - start, time.process_time() - start_processor
+    finally:
+        torch.set_num_threads(before)
+    return Rates(amount / wall, amount / processor)
+
+
+def _main(device, *options):
+    effort = QUICK if "quick" in options else Effort()
+    configs = CUDA_CONFIGS if device == "cuda" else CPU_CONFIGS
+    measures, checked = engine_measures(configs, effort, device, busy="busy" in options)
+    result = {
+        "measures": {name: measure.to_json() for name, measure in measures.items()},
+        "gates": [(name, gate.text(), gate.ok) for name, found in checked.items() for gate in found],
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,146 @@
+"""What must agree before anything is timed: gradients, members, and loss curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from neural import Member, Shape, TrainResult, train
+from notebooks.bench.peers import PLAIN, modules_of, train_plainly
+from synthetic.views import FeatureViews
+
+STEPS = 15
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One comparison.
+
+    Attributes
+    ----------
+    name : str
+    error : float
+        Largest difference, relative to the largest entry.
+    bound : float
+    """
+
+    name: str
+    error: float
+    bound: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the error, a number, is at most the bound."""
+        return self.error <= self.bound
+
+    def text(self) -> str:
+        """One line."""
+        return (
+            f"{self.name}: error {self.error:.1e}, bound {self.bound:.0e}{'' if self.ok else ', NOT PASSED'}"
+        )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A source of pairs that remembers what it drew.
+
+    Attributes
+    ----------
+    source : FeatureViews
+    drawn : list of pairs of (n, d) tensors
+    """
+
+    source: FeatureViews
+    drawn: list[tuple[Tensor, Tensor]] = field(default_factory=list, compare=False)
+
+    @property
+    def dim(self) -> int:
+        """Input dimension."""
+        return self.source.dim
+
+    def sample_pairs(self, n: int, generator: torch.Generator, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The two views of n pairs, as the source draws them."""
+        self.drawn.append(self.source.sample_pairs(n, generator, dtype))
+        return self.drawn[-1]
+
+    def batches(self, batch: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """What was drawn, in batches, the first `steps` of them."""
+        x1, x2 = (torch.cat(views).split(batch) for views in zip(*self.drawn, strict=True))
+        return zip(x1[:steps], x2[:steps], strict=True)
+
+
+def gates(
+    shape: Shape, source: FeatureViews, device: str, train: Callable[..., TrainResult] = train
+) -> list[Gate]:
+    """Hold the engine against autograd and torch.optim, and a member in an ensemble against itself alone.
+
+    Parameters
+    ----------
+    shape : Shape
+        Its loss is a name in `peers.PLAIN`.
+    source : FeatureViews
+    device : str
+    train : callable
+        The engine.
+
+    Returns
+    -------
+    list of Gate
+        Gradient in float64 against autograd of the plain loss (1e-12); every final weight of a member against a
+        run of its own (the same bits; on CUDA 1e-4); losses of 15 Adam steps in float64 against the plain loop
+        on the same batches (1e-10).
+    """
+    return [
+        _gradient_gate(shape, source, device, train),
+        _member_gate(shape, source, device, train),
+        _curve_gate(shape, source, device, train),
+    ]
+
+
+def _gradient_gate(shape, source, device, train):
+    """One step of SGD with step size 1 moves the weights by the gradient."""
+    shape = replace(shape, steps=1, optimizer="sgd", dtype="float64")
+    recorded = Recorded(source)
+    member = Member(seed=0, data=recorded, lr=1.0, momentum=0.0, init_scale=0.1)
+    start = train([member], replace(shape, steps=0), device=device, workers=1).network
+    recorded.drawn.clear()
+    end = train([member], shape, device=device, workers=1).network
+    model = modules_of(start)
+    ((x1, x2),) = recorded.batches(shape.batch, 1)
+    PLAIN[shape.loss](model(x1), model(x2)).backward()
+    wanted = [parameter.grad for parameter in model.parameters()]
+    got = [(before - after)[0] for before, after in zip(start.weights, end.weights, strict=True)]
+    return Gate("gradient", _error(got, wanted), 1e-12)
+
+
+def _member_gate(shape, source, device, train):
+    shape = replace(shape, steps=STEPS)
+    members = [Member(seed=e, data=source, data_seed=e // 3, lr=1e-3) for e in range(5)]
+    together = train(members, shape, device=device).network
+    got, wanted = [], []
+    for e in (1, 4):
+        got += together.member(e).weights
+        wanted += train([members[e]], shape, device=device).network.weights
+    return Gate("member alone", _error(got, wanted), 0.0 if device == "cpu" else 1e-4)
+
+
+def _curve_gate(shape, source, device, train):
+    shape = replace(shape, steps=STEPS, dtype="float64")
+    recorded = Recorded(source)
+    member = Member(seed=0, data=recorded, lr=1e-3)
+    start = train([member], replace(shape, steps=0), device=device, workers=1).network
+    recorded.drawn.clear()
+    curve = train([member], shape, device=device, workers=1, log_every=1).loss[0, :-1]
+    batches = recorded.batches(shape.batch, shape.steps)
+    plain = train_plainly(modules_of(start), batches, PLAIN[shape.loss], member.lr)
+    return Gate(
+        "loss curve", _error([torch.as_tensor(curve)], [torch.tensor(plain, dtype=torch.float64)]), 1e-10
+    )
+
+
+def _error(got, wanted):
+    differences = [float((a - b).abs().max() / b.abs().max()) for a, b in zip(got, wanted, strict=True)]
+    return max(differences, key=lambda d: (d != d, d))

@@ -1,0 +1,122 @@
+"""All timings in one table and one file, held against the file of last time."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from notebooks.bench.measures import Measure
+
+PACKAGES = ("numpy", "scipy", "torch")
+BUSY = 0.5
+
+
+def machine(device: str) -> dict:
+    """What the timings depend on beside the code: processor, cores, load before the start, versions, device.
+
+    Parameters
+    ----------
+    device : str
+
+    Returns
+    -------
+    dict
+    """
+    record = {
+        "device": device,
+        "cpu": _processor(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+    if device == "cuda":
+        import torch
+
+        record["gpu"] = torch.cuda.get_device_name()
+    return record
+
+
+def busy_warning(load: float) -> str:
+    """A warning when other jobs ran before the start; empty otherwise.
+
+    Parameters
+    ----------
+    load : float
+        Load average.
+    """
+    if load <= BUSY:
+        return ""
+    return (
+        f"load average {load:.2f} before the start, other jobs run here: the engine is timed on one thread only, "
+        "and nothing is kept"
+    )
+
+
+def tables(measures: dict[str, Measure]) -> str:
+    """A block for each row of each group of measures, whose names are ``<group>/<row>/<quantity>``.
+
+    Parameters
+    ----------
+    measures : dict of str to Measure
+    """
+    width = max((len(name.split("/")[2]) for name in measures), default=0)
+    lines, before = [], None
+    for name, measure in measures.items():
+        group, row, quantity = name.split("/")
+        if (group, row) != before:
+            lines.append(f"{group}: {row}")
+            before = group, row
+        lines.append(f"  {quantity:{width}}  {measure.text()} {measure.unit}".rstrip())
+    return "\n".join(lines)
+
+
+def moved(new: dict[str, Measure], old: dict[str, Measure]) -> list[str]:
+    """A line for every measure whose spread does not overlap the one of last time.
+
+    Parameters
+    ----------
+    new, old : dict of str to Measure
+    """
+    changes = {name: new[name].moved_from(old[name]) for name in new if name in old}
+    return [f"{name} {change}" for name, change in changes.items() if change]
+
+
+def read_measures(path: Path) -> dict[str, Measure]:
+    """Measures of a file of timings; none where there is no file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    """
+    if not path.is_file():
+        return {}
+    return {name: Measure(**fields) for name, fields in json.loads(path.read_text())["measures"].items()}
+
+
+def to_json(measures: dict[str, Measure], machine: dict, gates: list) -> bytes:
+    """Content of a file of timings.
+
+    Parameters
+    ----------
+    measures : dict of str to Measure
+    machine : dict
+    gates : list of (configuration, text, passed)
+    """
+    record = machine | {
+        "gates": [f"{name}: {text}" for name, text, _ in gates],
+        "measures": {name: measure.to_json() for name, measure in measures.items()},
+    }
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
