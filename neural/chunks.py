@@ -1,21 +1,24 @@
-"""Training of fixed-size chunks of ensemble members, each chunk by one thread."""
+"""Training of fixed-size chunks of ensemble members, one thread for all chunks that read the same data."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from neural.graphs import Graphed
 from neural.members import DTYPES, Member, Shape
 from neural.networks import Network
-from neural.objectives import Objective
+from neural.objectives import LOSSES
 from neural.seeds import torch_generator
+from neural.steps import Step
 from neural.streams import PairStream
-from neural.two_layer import TwoLayerPass, parameters
+from neural.two_layer import parameters
 from neural.updates import StackedAdam, StackedSGD
 
 Probe = Callable[[Network, tuple[Member, ...]], Tensor]
@@ -23,13 +26,106 @@ Probe = Callable[[Network, tuple[Member, ...]], Tensor]
 _REPORT_SECONDS = 0.5
 
 
-@dataclass(eq=False)
-class ChunkRun:
-    """All steps of one chunk of at most `shape.chunk` members, filled up with copies of its last member.
+def plan(members: Sequence[Member], slots: int, pieces: int) -> list[list[list[int]]]:
+    """Indices of the members of every chunk of every run.
+
+    Members with the same data come together. Chunks that read one common stream form at most `pieces` runs, every
+    other chunk a run of its own.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    slots : int
+        Largest number of members in a chunk.
+    pieces : int
+    """
+    first: dict[Hashable, int] = {}
+    for index, member in enumerate(members):
+        first.setdefault(_stream_key(member), index)
+    order = sorted(range(len(members)), key=lambda index: first[_stream_key(members[index])])
+    chunks = [order[i : i + slots] for i in range(0, len(order), slots)]
+    runs = []
+    for keys, group in groupby(chunks, key=lambda chunk: {_stream_key(members[index]) for index in chunk}):
+        alike = list(group)
+        size = -(-len(alike) // pieces) if len(keys) == 1 else 1
+        runs += [alike[i : i + size] for i in range(0, len(alike), size)]
+    return runs
+
+
+class Chunk:
+    """Weights, optimizer state and log of at most `slots` members, filled up with copies of the last one.
 
     Parameters
     ----------
     members : tuple of Member
+    slots : int
+    shape : Shape
+    device : torch.device
+
+    Attributes
+    ----------
+    filled : tuple of Member
+        One per slot.
+    network : Network
+        Current weights of the members, at their true sizes.
+    padded : Network
+        The same memory with all slots, in the layout of the shape.
+    parameters : list of tensors
+        Of `padded`.
+    temperature : (slots, 1, 1) tensor
+    optimizer : StackedSGD or StackedAdam
+    """
+
+    def __init__(self, members: tuple[Member, ...], slots: int, shape: Shape, device: torch.device) -> None:
+        self.members = members
+        self.filled = members + members[-1:] * (slots - len(members))
+        self.padded = _padded_network(slots, shape, device)
+        self.network = _true_part(self.padded, len(members), shape)
+        _initialise(_true_part(self.padded, slots, shape), self.filled)
+        self.parameters = parameters(self.padded)
+        self.temperature = self._column("temperature")
+        self.optimizer = self._optimizer(shape)
+        self._losses: list[Tensor] = []
+        self._probed: dict[str, list[Tensor]] = {}
+
+    def record(self, losses: Tensor, probes: Mapping[str, Probe]) -> None:
+        """Log the losses of all slots, and the probes of the members."""
+        self._losses.append(losses[: len(self.members)])
+        for name, probe in probes.items():
+            got = probe(self.network, self.members)
+            if len(got) != len(self.members):
+                raise ValueError(
+                    f"probe {name!r} must return one row per member ({len(self.members)}), got {len(got)}"
+                )
+            self._probed.setdefault(name, []).append(got.clone())
+
+    def losses(self) -> np.ndarray:
+        """Logged losses of the members, (C, n_log)."""
+        return torch.stack(self._losses, 1).double().cpu().numpy()
+
+    def probed(self, name: str) -> np.ndarray:
+        """Logged values of a probe, (C, n_log, ...)."""
+        return torch.stack(self._probed[name], 1).cpu().numpy()
+
+    def _optimizer(self, shape: Shape) -> StackedSGD | StackedAdam:
+        settings = {name: self._column(name) for name in ("lr", "momentum", "weight_decay")}
+        if shape.optimizer == "sgd":
+            return StackedSGD(self.parameters, **settings)
+        return StackedAdam(self.parameters, lr=settings["lr"], weight_decay=settings["weight_decay"])
+
+    def _column(self, name: str) -> Tensor:
+        values = [getattr(member, name) for member in self.filled]
+        return self.parameters[0].new_tensor(values).view(-1, 1, 1)
+
+
+class ChunkRun:
+    """All steps of chunks whose slots read the same streams: a block of steps of one chunk, then of the next.
+
+    Parameters
+    ----------
+    chunks : sequence of tuple of Member
+        At most `slots` members each.
+    slots : int
     shape : Shape
     device : torch.device
     log_steps : (n_log,) int array
@@ -37,62 +133,70 @@ class ChunkRun:
 
     Attributes
     ----------
-    network : Network
-        Current weights of the members.
+    chunks : list of Chunk
+        Set by `run`.
     steps_done : int
+        Of all chunks.
+    steps : int
+        To do.
     """
 
-    members: tuple[Member, ...]
-    shape: Shape
-    device: torch.device
-    log_steps: np.ndarray
-    probes: Mapping[str, Probe]
-    network: Network = field(init=False)
-    steps_done: int = field(default=0, init=False)
-    _losses: list[Tensor] = field(default_factory=list, init=False)
-    _probed: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
+    def __init__(
+        self,
+        chunks: Sequence[tuple[Member, ...]],
+        slots: int,
+        shape: Shape,
+        device: torch.device,
+        log_steps: np.ndarray,
+        probes: Mapping[str, Probe],
+    ) -> None:
+        self._members, self._slots, self._shape, self._device = chunks, slots, shape, device
+        self._log_steps, self._probes = set(log_steps.tolist()), probes
+        self.chunks: list[Chunk] = []
+        self.steps_done, self.steps = 0, len(chunks) * shape.steps
 
     def run(self, stop: threading.Event) -> None:
         """Train; give up early when `stop` is set."""
-        with torch.no_grad():
+        on_device = torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
+        with torch.no_grad(), on_device:
             self._run(stop)
 
     def _run(self, stop: threading.Event) -> None:
-        shape = self.shape
-        filled = self.members + self.members[-1:] * (shape.chunk - len(self.members))
-        network = _initial_network(filled, shape, self.device)
-        self.network = network.subset(slice(len(self.members)))
-        passes = TwoLayerPass(network, 2 * shape.batch)
-        optimizer = _optimizer(parameters(network), filled, shape)
-        objective = Objective(shape.loss, _column(filled, "temperature", network.weights[0]).flatten())
-        due = set(self.log_steps.tolist())
-        for step, (x, labels) in enumerate(_stream(filled, shape, self.device)):
-            z = passes.forward(x)
-            if step in due:
-                self._record(objective.value(z, labels))
-            if step == shape.steps or stop.is_set():
-                return
-            objective.write_gradient(z, labels, passes.embedding_gradient)
-            optimizer.step(passes.backward(x))
-            self.steps_done += 1
+        shape = self._shape
+        self.chunks = [Chunk(members, self._slots, shape, self._device) for members in self._members]
+        stream = self._stream()
+        work = Step(shape, self.chunks[0].padded)
+        updates = [self._update(work, chunk) for chunk in self.chunks]
+        for start in range(0, shape.steps + 1, stream.steps):
+            stream.draw()
+            for chunk, update in zip(self.chunks, updates, strict=True):
+                for step in range(start, min(start + stream.steps, shape.steps + 1)):
+                    if stop.is_set():
+                        return
+                    batch = stream.step(step - start)
+                    if step in self._log_steps:
+                        chunk.record(work.losses(chunk, *batch), self._probes)
+                    if step < shape.steps:
+                        chunk.optimizer.advance()
+                        update(*batch)
+                        self.steps_done += 1
 
-    def _record(self, losses: Tensor) -> None:
-        self._losses.append(losses)
-        for name, probe in self.probes.items():
-            value = probe(self.network, self.members)
-            if len(value) != len(self.members):
-                raise ValueError(
-                    f"probe {name!r} must return one row per member ({len(self.members)}), got {len(value)}"
-                )
-            self._probed.setdefault(name, []).append(value.clone())
+    def _stream(self) -> PairStream:
+        shape = self._shape
+        keys = [_stream_key(member) for member in self.chunks[0].filled]
+        labelled = shape.loss == "supervised_contrastive"
+        dtype = DTYPES[shape.dtype]
+        return PairStream(
+            keys, shape.batch, shape.layout, labelled, dtype, self._device, static=self._graphed
+        )
 
-    def losses(self) -> np.ndarray:
-        """Logged losses of the members, (C, n_log)."""
-        return torch.stack(self._losses, 1)[: len(self.members)].double().cpu().numpy()
+    def _update(self, work: Step, chunk: Chunk) -> Callable[..., None]:
+        update = partial(work.update, chunk)
+        return Graphed(update) if self._graphed else update
 
-    def probed(self, name: str) -> np.ndarray:
-        """Logged values of a probe, (C, n_log, ...)."""
-        return torch.stack(self._probed[name], 1).cpu().numpy()
+    @property
+    def _graphed(self) -> bool:
+        return self._device.type == "cuda" and self._shape.loss in LOSSES
 
 
 def run_all(runs: list[ChunkRun], workers: int, progress: Callable[[float], None] | None) -> None:
@@ -107,7 +211,7 @@ def run_all(runs: list[ChunkRun], workers: int, progress: Callable[[float], None
     """
     stop = threading.Event()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-    with _one_torch_thread(), pool:
+    with _one_torch_thread(), _full_precision(), pool:
         futures = [pool.submit(run.run, stop) for run in runs]
         try:
             _watch(futures, runs, progress)
@@ -124,7 +228,7 @@ def _watch(futures: list[Future], runs: list[ChunkRun], progress: Callable[[floa
             future.result()
         if progress and pending:
             steps = sum(run.steps_done for run in runs)
-            progress(steps / max(1, len(runs) * runs[0].shape.steps))
+            progress(steps / max(1, sum(run.steps for run in runs)))
     if progress:
         progress(1.0)
 
@@ -140,35 +244,45 @@ def _one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _initial_network(members: Sequence[Member], shape: Shape, device: torch.device) -> Network:
-    """Gaussian weights, drawn per member in float64 on the CPU, first layer first."""
-    sizes = [(shape.width, shape.dim), (shape.embed_dim, shape.width)]
-    generators = [torch_generator(member.seed, "init") for member in members]
-    weights = tuple(
-        torch.stack(
-            [
-                torch.randn(size, generator=generator, dtype=torch.float64) * member.init_scale
-                for generator, member in zip(generators, members, strict=True)
-            ]
-        ).to(device, DTYPES[shape.dtype])
-        for size in sizes
-    )
-    biases = tuple(w.new_zeros(w.shape[:2]) for w in weights) if shape.bias else None
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Multiply float32 matrices in float32, whatever the caller allows, and restore the caller's setting."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _padded_network(slots: int, shape: Shape, device: torch.device) -> Network:
+    """Zeros in the layout of the shape."""
+    sizes, layout = shape.layout, {"dtype": DTYPES[shape.dtype], "device": device}
+    rows = ((sizes.width, sizes.dim), (sizes.embed_dim, sizes.width))
+    weights = tuple(torch.zeros(slots, *size, **layout) for size in rows)
+    biases = tuple(torch.zeros(slots, out, **layout) for out, _ in rows) if shape.bias else None
     return Network(weights, biases, shape.activation)
 
 
-def _stream(members: Sequence[Member], shape: Shape, device: torch.device) -> PairStream:
-    keys = [(member.data, member.data_seed) for member in members]
-    labelled = shape.loss == "supervised_contrastive"
-    return PairStream(keys, shape.batch, labelled, DTYPES[shape.dtype], device)
+def _true_part(padded: Network, members: int, shape: Shape) -> Network:
+    """The first members at their true sizes, sharing memory."""
+    sizes = (shape.width, shape.dim), (shape.embed_dim, shape.width)
+    weights = tuple(w[:members, :out, :into] for w, (out, into) in zip(padded.weights, sizes, strict=True))
+    biases = padded.biases and tuple(
+        b[:members, :out] for b, (out, _) in zip(padded.biases, sizes, strict=True)
+    )
+    return Network(weights, biases, padded.activation)
 
 
-def _optimizer(stacked: list[Tensor], members: Sequence[Member], shape: Shape) -> StackedSGD | StackedAdam:
-    settings = {name: _column(members, name, stacked[0]) for name in ("lr", "momentum", "weight_decay")}
-    if shape.optimizer == "sgd":
-        return StackedSGD(stacked, **settings)
-    return StackedAdam(stacked, lr=settings["lr"], weight_decay=settings["weight_decay"])
+def _initialise(network: Network, members: Sequence[Member]) -> None:
+    """Gaussian weights, drawn per member in float64 on the CPU, first layer first."""
+    for index, member in enumerate(members):
+        generator = torch_generator(member.seed, "init")
+        for stacked in network.weights:
+            drawn = torch.randn(stacked.shape[1:], generator=generator, dtype=torch.float64)
+            stacked[index].copy_(drawn * member.init_scale)
 
 
-def _column(members: Sequence[Member], name: str, like: Tensor) -> Tensor:
-    return like.new_tensor([getattr(member, name) for member in members]).view(-1, 1, 1)
+def _stream_key(member: Member) -> Hashable:
+    """Members with equal keys see the same batches."""
+    return member.data, member.data_seed

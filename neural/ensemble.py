@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neural.chunks import ChunkRun, Probe, run_all
+from neural.chunks import ChunkRun, Probe, plan, run_all
 from neural.devices import resolve_device
-from neural.members import Member, Shape, check_integer
+from neural.members import DTYPES, Member, Shape, check_integer
 from neural.networks import Network
+from neural.streams import block_steps
 
 __all__ = ["Member", "Probe", "Shape", "TrainResult", "train"]
 
@@ -49,6 +50,21 @@ class TrainResult:
     seconds: float
     device: str
 
+    def require_finite(self) -> "TrainResult":
+        """The result itself, if no member diverged.
+
+        Raises
+        ------
+        FloatingPointError
+            Naming the members that did.
+        """
+        if self.diverged.any():
+            which = np.flatnonzero(self.diverged).tolist()
+            raise FloatingPointError(
+                f"members {which} of {len(self.members)} diverged; the first is {self.members[which[0]]}"
+            )
+        return self
+
 
 def train(
     members: Sequence[Member],
@@ -62,11 +78,13 @@ def train(
 ) -> TrainResult:
     """Train two-layer networks of one shape, each on its own stream of positive pairs.
 
-    Every step draws a fresh batch. Members are cut into chunks of `shape.chunk`, the last one filled up with
+    Every step draws a fresh batch. Members are cut into chunks of `shape.chunk_size`, the last one filled up with
     copies that are dropped at the end; a worker thread runs all steps of a chunk on one core. What a member
-    becomes depends on the member and the shape, not on the others, their order or the number of workers
-    (to round-off; the same call on the same machine gives the same bits). A member that diverges is marked and does not
-    disturb the others.
+    becomes depends on the member and the shape, not on the others, their order or the number of workers: on the
+    CPU to the bit on one machine, on CUDA to round-off. A member that diverges is marked and does not disturb
+    the others.
+
+    On CUDA a step is replayed as a CUDA graph, unless the loss is a callable.
 
     Parameters
     ----------
@@ -99,19 +117,29 @@ def train(
     _check_members(members, shape)
     check_integer("log_every", log_every, 1)
     chosen = resolve_device(device)
-    chunks = [members[i : i + shape.chunk] for i in range(0, len(members), shape.chunk)]
-    workers = _workers(workers, len(chunks), chosen)
+    workers = _workers(workers, chosen)
     start = time.perf_counter()
     log_steps = _log_steps(shape.steps, log_every)
-    runs = [ChunkRun(chunk, shape, chosen, log_steps, probes or {}) for chunk in chunks]
+    slots = _slots(shape, len(members), chosen)
+    planned = plan(members, slots, workers)
+    runs = [
+        ChunkRun(
+            [tuple(members[i] for i in chunk) for chunk in run], slots, shape, chosen, log_steps, probes or {}
+        )
+        for run in planned
+    ]
     run_all(runs, workers, progress)
-    loss = np.concatenate([run.losses() for run in runs])
+    chunks = [chunk for run in runs for chunk in run.chunks]
+    places = np.argsort([index for run in planned for chunk in run for index in chunk])
+    loss = np.concatenate([chunk.losses() for chunk in chunks])[places]
     return TrainResult(
-        network=Network.concatenate([run.network for run in runs]),
+        network=Network.concatenate([chunk.network for chunk in chunks]).subset(places.tolist()),
         loss=loss,
         log_steps=log_steps,
         diverged=~np.isfinite(loss).all(axis=1),
-        probes={name: np.concatenate([run.probed(name) for run in runs]) for name in probes or {}},
+        probes={
+            name: np.concatenate([chunk.probed(name) for chunk in chunks])[places] for name in probes or {}
+        },
         members=members,
         shape=shape,
         seconds=time.perf_counter() - start,
@@ -123,11 +151,20 @@ def _log_steps(steps: int, log_every: int) -> np.ndarray:
     return np.append(np.arange(0, steps, log_every), steps)
 
 
-def _workers(workers: int | None, chunks: int, device: torch.device) -> int:
+def _workers(workers: int | None, device: torch.device) -> int:
     if workers is not None:
         check_integer("workers", workers, 1)
-        return min(workers, chunks)
-    return 1 if device.type == "cuda" else min(_cores(), chunks)
+        return workers
+    return 1 if device.type == "cuda" else _cores()
+
+
+def _slots(shape: Shape, members: int, device: torch.device) -> int:
+    """Members of a chunk; on CUDA by default as many as fit into half of the free memory."""
+    if shape.chunk or device.type == "cpu":
+        return shape.chunk_size
+    numbers = 4 * block_steps(shape.dim, shape.batch, device) * shape.dim * shape.batch
+    memory = 3 * shape.working_memory + numbers * DTYPES[shape.dtype].itemsize
+    return min(members, max(1, torch.cuda.mem_get_info(device)[0] // 2 // memory))
 
 
 def _cores() -> int:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from neural.loss_gradients import SpectralGradient
+
 Similarity = Literal["inner", "cosine", "euclidean"]
 
 
@@ -45,9 +47,7 @@ def spectral(z1: Tensor, z2: Tensor) -> Tensor:
     return -2 * aligned.mean(-1) + negatives / (batch * (batch - 1))
 
 
-def spectral_gradient(
-    z1: Tensor, z2: Tensor, out: tuple[Tensor, Tensor] | None = None
-) -> tuple[Tensor, Tensor]:
+def spectral_gradient(z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
     r"""Analytic gradient of `spectral` with respect to both views.
 
     With c = 2/(B(B-1)) and a_i = z1_i.z2_i: dL/dZ1 = c Z1 (Z2'Z2) - diag(2/B + c a) Z2, and the same with the
@@ -57,8 +57,6 @@ def spectral_gradient(
     ----------
     z1, z2 : (..., B, p) tensors
         As in `spectral`.
-    out : pair of (..., B, p) tensors, optional
-        Where to write the gradients; any strides.
 
     Returns
     -------
@@ -74,13 +72,10 @@ def spectral_gradient(
     Source: derived.
     """
     _check_pair(z1, z2)
-    batch = z1.shape[-2]
-    grad1, grad2 = (torch.empty_like(z1), torch.empty_like(z2)) if out is None else out
-    c = 2 / (batch * (batch - 1))
-    pull = (z1 * z2).sum(-1, keepdim=True).mul_(-c).sub_(2 / batch)
-    torch.matmul(z1, c * (z2.mT @ z2), out=grad1).addcmul_(pull, z2)
-    torch.matmul(z2, c * (z1.mT @ z1), out=grad2).addcmul_(pull, z1)
-    return grad1, grad2
+    views = [z.reshape(-1, *z.shape[-2:]).mT for z in (z1, z2)]
+    grad1, grad2 = (torch.empty_like(z) for z in views)
+    SpectralGradient(views[0])(*views, None, None, grad1, grad2)
+    return grad1.mT.reshape(z1.shape), grad2.mT.reshape(z1.shape)
 
 
 def info_nce(z1: Tensor, z2: Tensor, temperature: float | Tensor, similarity: Similarity = "inner") -> Tensor:

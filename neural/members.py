@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 import torch
 
+from neural.layout import Layout
 from neural.networks import Activation, check_activation
 from neural.objectives import LOSSES, Loss
 from neural.streams import PairSource
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 OPTIMIZERS = ("sgd", "adam")
+_CACHE = 2**21
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ class Shape:
     optimizer : {"sgd", "adam"}
     dtype : {"float32", "float64"}
         Initial weights do not depend on it beyond rounding; the random numbers of the data usually do.
-    chunk : int >= 1
+    chunk : int >= 1, optional
         Members that one worker trains at once. Part of the identity of a run: results agree between chunk
-        sizes to round-off only.
+        sizes to round-off only. By default `chunk_size` on the CPU, and on CUDA as many as fit into memory.
 
     Raises
     ------
@@ -110,7 +112,7 @@ class Shape:
     loss: Loss = "spectral"
     optimizer: Literal["sgd", "adam"] = "sgd"
     dtype: Literal["float32", "float64"] = "float32"
-    chunk: int = 8
+    chunk: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -119,14 +121,32 @@ class Shape:
             ("embed_dim", 1),
             ("batch", 2),
             ("steps", 0),
-            ("chunk", 1),
         ):
             check_integer(name, getattr(self, name), least)
+        if self.chunk is not None:
+            check_integer("chunk", self.chunk, 1)
         check_activation(self.activation)
         if not callable(self.loss):
             _check_choice("loss", self.loss, LOSSES)
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("dtype", self.dtype, tuple(DTYPES))
+
+    @property
+    def chunk_size(self) -> int:
+        """`chunk`, or by default the number of members whose working memory fits into 2 MiB, from 1 to 16."""
+        return self.chunk or min(max(1, _CACHE // self.working_memory), 16)
+
+    @property
+    def working_memory(self) -> int:
+        """Bytes that a step of one member passes over: hidden layer, its gradient and matrices of logits."""
+        rows = {"spectral": 0, "info_nce": self.batch}.get(self.loss, 2 * self.batch)
+        return DTYPES[self.dtype].itemsize * (4 * self.width * self.batch + rows**2)
+
+    @property
+    def layout(self) -> Layout:
+        """Of the arrays of every member in memory."""
+        itemsize = DTYPES[self.dtype].itemsize
+        return Layout.of(self.dim, self.width, self.embed_dim, self.batch, bias=self.bias, itemsize=itemsize)
 
 
 def check_integer(name: str, value: int, least: int) -> None:

@@ -115,12 +115,12 @@ class Network:
             raise ValueError(f"index must be in [0, {self.members}), got {index}")
         return self.subset(slice(index, index + 1))
 
-    def subset(self, members: slice) -> "Network":
-        """Network of the members in that slice, sharing memory.
+    def subset(self, members: slice | Sequence[int]) -> "Network":
+        """Network of those members, in that order; of a slice, sharing memory.
 
         Parameters
         ----------
-        members : slice
+        members : slice or sequence of int
             Not empty.
         """
         return self._map(lambda tensor: tensor[members])

@@ -1,4 +1,8 @@
-"""Optimizers on stacked parameters, one set of hyper-parameters per member."""
+"""Optimizers on stacked parameters, one set of hyper-parameters per member.
+
+`advance` is called once per step, then `step`; a `step` neither waits for the device nor changes what it reads
+where, so it can be part of a CUDA graph.
+"""
 
 from collections.abc import Sequence
 
@@ -23,6 +27,9 @@ class StackedSGD:
         self._velocities = [torch.zeros_like(w) for w in parameters]
         self._lr, self._momentum = lr, momentum
         self._decay = _Decay(weight_decay)
+
+    def advance(self) -> None:
+        """Nothing: all steps are alike."""
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Update the parameters; the gradients are overwritten."""
@@ -49,21 +56,27 @@ class StackedAdam:
         self._means = [torch.zeros_like(w) for w in parameters]
         self._squares = [torch.zeros_like(w) for w in parameters]
         self._lr = lr
+        self._rate, self._eps = torch.empty_like(lr), lr.new_empty(())
         self._decay = _Decay(weight_decay)
         self._steps = 0
 
+    def advance(self) -> None:
+        """Bias corrections of the next step, as a change of the rate and of eps."""
+        self._steps += 1
+        root = (1 - self.BETA2**self._steps) ** 0.5
+        torch.mul(self._lr, -root / (1 - self.BETA1**self._steps), out=self._rate)
+        self._eps.fill_(self.EPS * root)
+
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Update the parameters; the gradients are overwritten."""
-        self._steps += 1
-        rate = self._lr / (1 - self.BETA1**self._steps)
-        root = (1 - self.BETA2**self._steps) ** 0.5
         moments = zip(self._parameters, self._means, self._squares, gradients, strict=True)
         for w, mean, square, gradient in moments:
             self._decay.add_to(gradient, w)
             mean.lerp_(gradient, 1 - self.BETA1)
             square.mul_(self.BETA2).addcmul_(gradient, gradient, value=1 - self.BETA2)
-            direction = mean / square.sqrt().div_(root).add_(self.EPS)
-            w.addcmul_(rate, direction, value=-1)
+            torch.sqrt(square, out=gradient).add_(self._eps)
+            torch.div(mean, gradient, out=gradient)
+            w.addcmul_(self._rate, gradient)
 
 
 class _Decay:

@@ -90,7 +90,6 @@ def train_features(point: FeatureTraining) -> TrainedWeights:
         point.batch,
         point.steps,
         activation=point.activation,
-        chunk=point.members,
     )
     first = point.block * BLOCK
     members = [
@@ -103,9 +102,9 @@ def train_features(point: FeatureTraining) -> TrainedWeights:
         )
         for index in range(point.members)
     ]
-    result = train(members, shape, device=point.device, workers=1, log_every=max(1, point.steps))
-    if result.diverged.any():
-        raise FloatingPointError(f"networks {np.flatnonzero(result.diverged)} of {point} diverged")
+    result = train(
+        members, shape, device=point.device, workers=1, log_every=max(1, point.steps)
+    ).require_finite()
     generator = torch_generator(point.seed, "measure", point.block)
     weights = empirical_layer_weights(point.model, result.network, generator=generator)
     constant = empirical_constant(point.model, result.network, generator=generator)

@@ -123,9 +123,7 @@ def subclass_separability(point: SubclassTraining) -> Separability:
         )
         for index in range(point.members)
     ]
-    result = train(members, shape, device="cpu", workers=1, log_every=max(1, point.steps))
-    if result.diverged.any():
-        raise FloatingPointError(f"networks {np.flatnonzero(result.diverged)} of {point} diverged")
+    result = train(members, shape, device="cpu", workers=1, log_every=max(1, point.steps)).require_finite()
     generator = torch_generator(point.seed, "subclass probe")
     x, signs = sample_inputs(point.model, 2 * PROBE_SIZE, generator, torch.float32)
     labels = (signs[:, :2] > 0).numpy().astype(int)

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from neural import Member, Shape, torch_generator, train
+from neural.streams import block_steps
 from notebooks.bench.gates import gates
 from notebooks.bench.measures import Measure
 from notebooks.bench.peers import IMPROVED, PLAIN, modules_of, plain_pairs, train_plainly, train_with_care
 from synthetic.views import FeatureViews
 from theory.features import FeatureModel
 
-BLOCK = 16  # steps are timed in whole blocks of drawn batches, the last batch being that of the final loss
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")
 
 
@@ -217,7 +217,10 @@ def _quantities(config, effort, device, busy):
 def _rounds(config, effort, device, names):
     """Rates of the named variants, in turn, in each round."""
     variants = {name: variant for name, variant in _variants(config, device).items() if name in names}
-    steps = {name: _steps(variant, effort.seconds, device) for name, variant in variants.items()}
+    steps = {
+        name: _steps(variant, effort.seconds, _block(config, device), device)
+        for name, variant in variants.items()
+    }
     rounds = []
     for _ in range(effort.rounds):
         rates = {name: _rates(variant, steps[name], device) for name, variant in variants.items()}
@@ -269,26 +272,32 @@ def _peer(config, device):
 
 def _improved_peer(config, device):
     model, generator = _model(config, device), torch_generator(0, "peer", device=device)
+    block = _block(config, device)
 
     def run(steps):
-        train_with_care(model, pairs(-(-steps // BLOCK)), IMPROVED[config.loss], 1e-3)
+        train_with_care(model, pairs(-(-steps // block)), IMPROVED[config.loss], 1e-3)
 
     def pairs(blocks):
         for _ in range(blocks):
-            views = config.source.sample_pairs(BLOCK * config.batch, generator, torch.float32)
+            views = config.source.sample_pairs(block * config.batch, generator, torch.float32)
             yield from zip(*(view.split(config.batch) for view in views), strict=True)
 
     return run
 
 
-def _steps(variant, seconds, device):
+def _block(config, device):
+    """Steps whose batches the engine draws at a time."""
+    return block_steps(config.shape.dim, config.batch, device)
+
+
+def _steps(variant, seconds, block, device):
     """Steps that take about that long, in whole blocks less the one batch of the final loss; also the warm-up."""
     rate = 0.0
     for _ in range(2):
-        rate = max(rate, _rates(variant, BLOCK - 1, device).wall / variant.networks)
-        if BLOCK > seconds * rate:
+        rate = max(rate, _rates(variant, max(1, block - 1), device).wall / variant.networks)
+        if block > seconds * rate:
             break
-    return BLOCK * max(1, round(seconds * rate / BLOCK)) - 1
+    return max(1, block * max(1, round(seconds * rate / block)) - 1)
 
 
 def _rates(variant, steps, device):

@@ -10,7 +10,7 @@ import torch
 
 from neural import LineReporter, Member, Network, Shape, resolve_device, torch_generator, train
 from neural.losses import info_nce, nt_xent, spectral, supervised_contrastive
-from neural.streams import BLOCK_STEPS
+from neural.streams import block_steps
 
 SHAPE = Shape(dim=5, width=7, embed_dim=3, batch=6, steps=37, dtype="float64", chunk=4)
 ROUND_OFF = 1e-10
@@ -75,10 +75,12 @@ def members(seed):
 
 
 def batches(member, shape):
-    """Batches of a member by the documented contract: blocks of BLOCK_STEPS from the stream of its data seed."""
+    """Batches of a member by the documented contract: blocks of block_steps from the stream of its data seed."""
     generator = torch_generator(member.data_seed, "data")
     while True:
-        draw = member.data.sample_labelled_views(BLOCK_STEPS * shape.batch, generator, torch.float64)
+        draw = member.data.sample_labelled_views(
+            block_steps(shape.dim, shape.batch) * shape.batch, generator, torch.float64
+        )
         yield from zip(*(part.split(shape.batch) for part in draw), strict=True)
 
 
@@ -137,17 +139,60 @@ def test_every_member_is_trained_as_by_torch_optim(members, loss, activation, op
         np.testing.assert_allclose(result.loss[e], losses, rtol=ROUND_OFF, atol=ROUND_OFF)
 
 
+def same_bits(result, other, members):
+    """Whether the members of `result` are those members of `other`, bit by bit."""
+    pairs = zip(tensors_of(result.network), tensors_of(other.network), strict=True)
+    same = all(torch.equal(got, wanted[members]) for got, wanted in pairs)
+    return same and np.array_equal(result.loss, other.loss[members])
+
+
+@pytest.mark.parametrize("loss", ["spectral", "info_nce", "nt_xent", "supervised_contrastive"])
+@pytest.mark.parametrize("shared", [False, True], ids=["own data", "shared data"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(5, 7, 3, 6), (9, 33, 5, 19)], ids=str)
+def test_a_member_does_not_depend_on_its_ensemble(sizes, dtype, shared, loss, seed):
+    """Bit by bit, whatever the number, order and chunk-mates of the members and the workers; odd sizes too."""
+    sgd = dtype == "float64"
+    shape = Shape(*sizes, 9, loss=loss, dtype=dtype, optimizer="sgd" if sgd else "adam", bias=sgd and shared)
+    shape = replace(shape, chunk=None if shared else 3)
+    ensemble = [
+        Member(
+            seed + e,
+            Blobs(1 + 0.1 * (e % 2 if not shared else 0), dim=sizes[0]),
+            data_seed=seed if shared else seed + e // 2,
+            lr=1e-4 * (1 + e % 3),
+            weight_decay=0.01 * (e % 2),
+            init_scale=0.2,
+        )
+        for e in range(33)
+    ]
+    together = train(ensemble, shape, workers=2, log_every=4, device="cpu").require_finite()
+    order = np.random.default_rng(seed).permutation(33).tolist()
+    for size, workers in ((33, 1), (8, 2), (3, 1), (1, 1)):
+        part = [ensemble[e] for e in order[:size]]
+        assert same_bits(
+            train(part, shape, workers=workers, log_every=4, device="cpu"), together, order[:size]
+        )
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_member_does_not_depend_on_its_ensemble(members, optimizer):
+def test_the_chunk_changes_round_off_only(members, optimizer):
     shape = replace(SHAPE, optimizer=optimizer)
     together = train(members, shape)
-    order = [3, 6, 0, 2, 5, 1, 4]
-    shuffled = train([members[e] for e in order], shape, workers=2, log_every=5)
-    for position, e in enumerate(order):
-        assert_same(shuffled.network.member(position), together.network.member(e))
-        assert_same(train([members[e]], shape).network, together.network.member(e))
-    for chunk in (1, 3, 16):
+    for chunk in (1, 3, 16, None):
         assert_same(train(members, replace(shape, chunk=chunk), workers=3).network, together.network)
+
+
+def test_the_default_chunk_follows_from_the_shape():
+    for sizes, chunk in (
+        ((10, 32, 8, 128), 16),
+        ((20, 64, 8, 256), 8),
+        ((32, 128, 32, 512), 2),
+        ((64, 256, 32, 1024), 1),
+    ):
+        assert Shape(*sizes, 1).chunk_size == chunk
+        assert Shape(*sizes, 1, dtype="float64").chunk_size == max(1, chunk // 2 if chunk < 16 else 16)
+    assert Shape(32, 128, 32, 512, 1, loss="info_nce").chunk_size == 1
 
 
 def test_the_same_call_gives_the_same_bits(members):
@@ -193,7 +238,13 @@ def test_a_diverging_member_is_marked_and_does_not_disturb_the_others(members):
     assert not calm.diverged.any()
     assert not np.isfinite(result.loss[2, -1])
     for e in (0, 1, 3, 4, 5, 6):
-        assert_same(result.network.member(e), calm.network.member(e))
+        for got, wanted in zip(tensors_of(result.network), tensors_of(calm.network), strict=True):
+            assert torch.equal(got[e], wanted[e])
+    assert calm.require_finite() is calm
+    with pytest.raises(
+        FloatingPointError, match=r"^members \[2\] of 7 diverged; the first is Member\(.*lr=1000000.0"
+    ):
+        result.require_finite()
 
 
 @pytest.mark.parametrize(
@@ -354,11 +405,34 @@ def test_devices_resolve():
         resolve_device("cuda:99")
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("loss", ["spectral", "nt_xent"])
-def test_cuda_agrees_with_cpu(loss, seed):
-    ensemble = [Member(seed + e, Deterministic(), lr=0.01 * (1 + e), init_scale=0.3) for e in range(3)]
-    shape = replace(SHAPE, loss=loss, bias=True)
-    cpu, cuda = (train(ensemble, shape, device=device) for device in ("cpu", "cuda"))
-    assert cuda.network.weights[0].device.type == "cuda"
-    assert_same(cuda.network.to("cpu"), cpu.network)
+def test_the_result_has_the_true_sizes(members):
+    network = train(members, replace(SHAPE, bias=True)).network
+    assert [tuple(t.shape) for t in tensors_of(network)] == [(7, 7, 5), (7, 3, 7), (7, 7), (7, 3)]
+    assert all(t.is_contiguous() for t in tensors_of(network))
+
+
+@dataclass(frozen=True)
+class FeatureMajor(Blobs):
+    """Blobs that know both orders of the axes."""
+
+    def sample_feature_major(self, steps, batch, generator, dtype):
+        pairs = self.sample_pairs(steps * batch, generator, dtype)
+        return torch.stack([x.view(steps, batch, self.dim).mT for x in pairs], 2)
+
+
+def test_data_drawn_feature_major_are_used_as_they_are(seed):
+    first, second = (train([Member(seed, kind(), init_scale=0.3)], SHAPE) for kind in (Blobs, FeatureMajor))
+    assert same_bits(first, second, [0])
+
+
+@pytest.mark.parametrize("setting", ["highest", "high", "medium"])
+def test_the_callers_matrix_precision_is_neither_used_nor_changed(setting, members):
+    shape = replace(SHAPE, dtype="float32")
+    expected = train(members, shape)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(setting)
+    try:
+        assert same_bits(train(members, shape), expected, list(range(7)))
+        assert torch.get_float32_matmul_precision() == setting
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -33,6 +33,30 @@ def test_pairs_have_the_models_moments(model, seed):
     assert_mean(outer(x1, x2), model.cross_cov.ravel())
 
 
+def test_feature_major_pairs_have_the_models_moments(model, seed):
+    x = FeatureViews(model).sample_feature_major(50, N // 50, torch_generator(seed, "block"), torch.float64)
+    assert x.shape == (50, 5, 2, N // 50)
+    x1, x2 = x.permute(2, 0, 3, 1).flatten(1, 2)
+    assert_mean(outer(x1, x1), model.cov.ravel())
+    assert_mean(outer(x2, x2), model.cov.ravel())
+    assert_mean(outer(x1, x2), model.cross_cov.ravel())
+
+
+def test_feature_major_pairs_have_the_laws_signs(seed):
+    """Without noise the four outcomes of a feature are counted; a feature that is never redrawn keeps its sign."""
+    views = FeatureViews(FeatureModel([1.0, 1.0, 2.0], [0.0, 0.3, 1.0], 0.0, two_sided=False))
+    x = views.sample_feature_major(2, N // 2, torch_generator(seed, "signs"), torch.float32)
+    assert torch.equal(x.abs().amax((0, 2, 3)), torch.tensor([1.0, 1.0, 2.0]))
+    assert torch.equal(x[:, 0, 0], x[:, 0, 1])
+    for feature, same in ((1, 0.85), (2, 0.5)):
+        for first in (-1, 1):
+            for second in (-1, 1):
+                hit = (x[:, feature, 0].sign() == first) & (x[:, feature, 1].sign() == second)
+                p = (same if first == second else 1 - same) / 2
+                # six standard errors of a proportion
+                assert abs(hit.double().mean().item() - p) < 6 * np.sqrt(p * (1 - p) / N)
+
+
 def test_inputs_show_their_signs(model, seed):
     x, signs = sample_inputs(model, N, torch_generator(seed, "inputs"))
     assert set(signs.unique().tolist()) == {-1.0, 1.0}
