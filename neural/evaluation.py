@@ -118,7 +118,9 @@ def probe_layers(
     few_shot: int = 0,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Test accuracy of the probes for one label on several layers; images whose label is below 0 (unknown) are left out.
+    """Test accuracy of the probes for one label on several layers.
+
+    Images whose label is below 0 (unknown) are left out.
 
     Parameters
     ----------

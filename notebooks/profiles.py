@@ -7,6 +7,31 @@ from __future__ import annotations
 
 from notebooks.catalogue import PROFILES
 
+_SMALL = {"batch": 128, "encoder": "small-conv", "scale": 1, "precision": "float32"}
+IMAGE_BASE = {
+    "smoke": {**_SMALL, "epochs": 1, "width": 4},
+    "quick": {**_SMALL, "epochs": 20, "width": 16},
+    "full": {
+        "epochs": 60,
+        "batch": 256,
+        "encoder": "resnet18",
+        "width": 32,
+        "scale": 2,
+        "precision": "bfloat16",
+    },
+}
+"""Run that all image notebooks start from; equal runs are trained once."""
+IMAGE_MEMBERS = {"smoke": 2, "quick": 5, "full": 8}
+
+_SPARSE_METHODS = {
+    "SimCLR": 10.0,
+    "SimCLR, MLP": 10.0,
+    "BYOL": 10.0,
+    "Barlow Twins": 10.0,
+    "VICReg": 10.0,
+    "spectral": 0.3,
+}
+
 SETTINGS = {
     "01_layer_weights": {
         "smoke": {"replicates": 2, "steps": 1500},
@@ -100,6 +125,123 @@ SETTINGS = {
         "smoke": {"steps": (0.1, 0.05), "most": 1, "step": 0.02, "starts": 2},
         "quick": {"steps": (0.025, 0.0125, 0.00625), "most": 5, "step": 0.008, "starts": 8},
         "full": {"steps": (0.025, 0.0125, 0.00625, 0.003125), "most": 6, "step": 0.002, "starts": 40},
+    },
+    "14_figure3_digits": {
+        "smoke": {
+            "base": IMAGE_BASE["smoke"],
+            "members": IMAGE_MEMBERS["smoke"],
+            "p_drops": (0.0, 1.0),
+            "p_drop": 0.75,
+            "strengths": (0.3, 0.9),
+            "weak": 0.3,
+            "exchange": (0.3, 0.75),
+            "decay_p_drop": 0.5,
+            "decays": (1e-6, 1e-2),
+        },
+        "quick": {
+            "base": IMAGE_BASE["quick"],
+            "members": IMAGE_MEMBERS["quick"],
+            "p_drops": (0.0, 0.25, 0.5, 0.75, 1.0),
+            "p_drop": 0.75,
+            "strengths": (0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
+            "weak": 0.3,
+            "exchange": (0.3, 0.75),
+            "decay_p_drop": 0.5,
+            "decays": (1e-6, 1e-3, 1e-2, 3e-2),
+        },
+        "full": {
+            "base": IMAGE_BASE["full"],
+            "members": IMAGE_MEMBERS["full"],
+            "p_drops": (0.0, 0.25, 0.5, 0.75, 1.0),
+            "p_drop": 0.75,
+            "strengths": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9),
+            "weak": 0.3,
+            "exchange": (0.3, 0.75),
+            "decay_p_drop": 0.5,
+            "decays": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2),
+        },
+    },
+    "15_few_shot_shift": {
+        "smoke": {
+            "base": IMAGE_BASE["smoke"],
+            "members": IMAGE_MEMBERS["smoke"],
+            "coarse_strength": 0.6,
+            "agreement": 0.95,
+            "strengths": (0.3, 0.5),
+            "decays": (1.2,),
+            "per_group": (2, 20),
+        },
+        "quick": {
+            "base": IMAGE_BASE["quick"],
+            "members": IMAGE_MEMBERS["quick"],
+            "coarse_strength": 0.6,
+            "agreement": 0.95,
+            "strengths": (0.3, 0.5),
+            "decays": (1.2,),
+            "per_group": (2, 5, 20, 100),
+        },
+        "full": {
+            "base": IMAGE_BASE["full"],
+            "members": IMAGE_MEMBERS["full"],
+            "coarse_strength": 0.6,
+            "agreement": 0.95,
+            "strengths": (0.3, 0.5, 0.7),
+            "decays": (1.05, 1.2),
+            "per_group": (2, 5, 10, 20, 50, 100),
+        },
+    },
+    "16_sparse_head_images": {
+        "smoke": {
+            "base": IMAGE_BASE["smoke"],
+            "members": IMAGE_MEMBERS["smoke"],
+            "penalties": (0.0, 10.0),
+            "methods": {"SimCLR": 10.0},
+            "norms": {"l1": (2.0,), "group": (30.0,)},
+            "widths": (4,),
+        },
+        "quick": {
+            "base": IMAGE_BASE["quick"],
+            "members": IMAGE_MEMBERS["quick"],
+            "penalties": (0.0, 3.0, 6.0, 10.0, 20.0),
+            "methods": _SPARSE_METHODS,
+            "norms": {"l1": (2.0, 4.0), "group": (30.0, 45.0)},
+            "widths": (8, 16, 32),
+        },
+        "full": {
+            "base": IMAGE_BASE["full"],
+            "members": IMAGE_MEMBERS["full"],
+            "penalties": (0.0, 1.0, 3.0, 6.0, 10.0, 20.0),
+            "methods": _SPARSE_METHODS,
+            "norms": {"l1": (1.0, 2.0, 4.0), "group": (15.0, 30.0, 45.0)},
+            "widths": (8, 16, 32, 64),
+        },
+    },
+    "19_head_comparison": {
+        profile: {
+            "base": IMAGE_BASE[profile],
+            "members": IMAGE_MEMBERS[profile],
+            "p_drop": 0.75,
+            "easy_p_drop": 0.0,
+            **axes,
+        }
+        for profile, axes in {
+            "smoke": {
+                "embed_dim": 8,
+                "monitor": 1,
+                "inner_steps": (2,),
+                "proximals": (1.0,),
+                "heads": ("no head", "DirectCLR", "trainable, joint", "trainable, alternating"),
+                "kinds": ("linear", "MLP"),
+                "groups": (),
+            },
+            "quick": {"embed_dim": 32, "monitor": 2, "inner_steps": (1, 10), "proximals": (0.1, 1.0)},
+            "full": {
+                "embed_dim": 128,
+                "monitor": 5,
+                "inner_steps": (1, 2, 10),
+                "proximals": (0.1, 1.0, 10.0),
+            },
+        }.items()
     },
 }
 

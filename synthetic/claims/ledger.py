@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from synthetic.claims.registry import ClaimResult
-from synthetic.claims.rule import FALSE_ALARM, LEDGER_COMPARISONS, MIN_RESOLUTION
+from synthetic.claims.rule import FALSE_ALARM, LEDGER_COMPARISONS, MIN_POWER, MIN_RESOLUTION
 from synthetic.files import write_atomically
 
 _COLUMNS = ("id", "source", "predicted", "measured", "interval", "resolution", "verdict", "control")
@@ -28,6 +28,9 @@ def results_markdown(results: Sequence[ClaimResult]) -> bytes:
         f"{FALSE_ALARM:g} / {LEDGER_COMPARISONS} (the most comparisons the ledger may hold); predictions and",
         f"controls of statistical claims are at least {MIN_RESOLUTION:g} standard errors apart (resolution). Of",
         "several comparisons the row shows the one farthest from its prediction; `figures/claims.json` holds all.",
+        "A paper's sentence is *not supported* where its effect, predicted with its sign as 1 or -1, is smaller than a",
+        f"size stated beforehand that would have been seen with probability {MIN_POWER:g} or more (power); there the",
+        "control is an effect of that size, planted in the same replicates, which must be seen.",
         "",
         "| " + " | ".join(_COLUMNS) + " |",
         "|" + "---|" * len(_COLUMNS),
@@ -45,7 +48,8 @@ def results_markdown(results: Sequence[ClaimResult]) -> bytes:
             f"- Assumptions: {claim.assumptions}.",
             *([f"- Limits: {claim.limits}."] if claim.limits else []),
             f"- Control: {claim.control} ({result.row()['control']}).",
-            f"- Check: `{claim.check!r}`, {result.replicates} replicates; declared {claim.expected}, found "
+            *([f"- Power: {result.power:.3f}."] if result.power is not None else []),
+            f"- Check: `{claim.check!r}`, {result.estimate.replicates} replicates; declared {claim.expected}, found "
             f"{result.verdict}.",
         ]
     return ("\n".join(lines) + "\n").encode()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthetic.claims.rule import AGREES, DISAGREES, MIN_RESOLUTION, Check, Estimate
+from synthetic.claims.rule import AGREES, DISAGREES, MIN_RESOLUTION, Check, Estimate, Unsupported
 
 SOURCES = ("paper", "reconstructed", "derived")
 VERDICTS = ("holds", "holds within stated limits", "counterexample", "not supported", "fails")
@@ -29,7 +29,8 @@ class Claim:
     `measure(seed)` returns the measured values (m,) or replicates (n, m) and knows no formula; `predict(seed)` is
     called after it (only a prediction from a random start uses the seed). For an expected counterexample the
     prediction's `control` is not used: `control_measure` gives the measurement in a case where the statement is
-    true, and the same check must accept it.
+    true, and the same check must accept it. Nor is it for a sentence that is expected to be not supported: there the
+    check plants an effect of its smallest size in the replicates, and must see it.
     """
 
     id: str
@@ -55,6 +56,10 @@ class Claim:
             raise ValueError(f"{self.id}: limits are stated exactly when the claim holds within them")
         if (self.expected == "counterexample") != (self.control_measure is not None):
             raise ValueError(f"{self.id}: a counterexample needs a measured control, and only it does")
+        if (self.expected == "not supported") != isinstance(self.check, Unsupported):
+            raise ValueError(f"{self.id}: 'not supported' is expected exactly when the check is Unsupported")
+        if self.expected == "not supported" and self.source == "derived":
+            raise ValueError(f"{self.id}: only a paper's sentence can be not supported, this one is derived")
 
 
 @dataclass(frozen=True)
@@ -66,15 +71,15 @@ class ClaimResult:
     predicted: np.ndarray
     control: np.ndarray
     estimate: Estimate
-    replicates: int
     verdict: str
     resolution: float | None
     control_rejected: bool
+    power: float | None
     seconds: float = field(compare=False)
 
     @property
     def ok(self) -> bool:
-        """Declared verdict, control rejected, and resolution enough to tell them apart."""
+        """Declared verdict, control rejected (a planted effect seen), and resolution enough to tell them apart."""
         enough = self.resolution is None or self.resolution >= MIN_RESOLUTION
         return self.verdict == self.claim.expected and self.control_rejected and enough
 
@@ -94,8 +99,12 @@ class ClaimResult:
             "resolution": "exact" if self.resolution is None else f"{self.resolution:.0f}",
             "verdict": self.verdict,
             "expected": claim.expected,
-            "control": "rejected" if self.control_rejected else "NOT REJECTED",
+            "control": self._control_word(),
         }
+
+    def _control_word(self) -> str:
+        rejected = "rejected" if self.power is None else "seen"
+        return rejected if self.control_rejected else f"NOT {rejected.upper()}"
 
     def to_json(self) -> dict:
         """Everything but the wall time, as plain values."""
@@ -115,8 +124,9 @@ class ClaimResult:
             "measured": estimate.mean.tolist(),
             "standard_error": estimate.se.tolist(),
             "interval": [estimate.low.tolist(), estimate.high.tolist()],
-            "replicates": self.replicates,
+            "replicates": estimate.replicates,
             "resolution": self.resolution,
+            "power": self.power,
             "control": {
                 "what": claim.control,
                 "values": self.control.tolist(),
@@ -138,24 +148,28 @@ def run_claim(claim: Claim, seed: int = 0) -> ClaimResult:
             f"{claim.id}: predicted {predicted.shape} but measured {estimate.mean.shape} comparisons"
         )
     outcome = claim.check.outcome(estimate, predicted)
-    if claim.control_measure is None:
-        control_rejected = claim.check.outcome(estimate, control) == DISAGREES
-        resolution = claim.check.resolution(estimate, predicted, control)
-    else:
+    resolution, power = claim.check.resolution(estimate, predicted, control), None
+    if isinstance(claim.check, Unsupported):
+        planted = claim.check.planted(estimate, predicted)
+        control, power = planted.mean, claim.check.power(estimate)
+        control_rejected = claim.check.outcome(planted, predicted) == AGREES
+    elif claim.control_measure is not None:
         true_case = Estimate.of(claim.control_measure(seed), claim.check.replicated)
         control = true_case.mean
         control_rejected = claim.check.outcome(true_case, predicted) == AGREES
         resolution = claim.check.resolution(estimate, predicted, estimate.mean)
+    else:
+        control_rejected = claim.check.outcome(estimate, control) == DISAGREES
     return ClaimResult(
         claim,
         seed,
         predicted,
         control,
         estimate,
-        len(measured) if claim.check.replicated else 1,
         _verdict(claim, outcome),
         resolution,
         control_rejected,
+        power,
         time.perf_counter() - started,
     )
 
@@ -164,5 +178,5 @@ def _verdict(claim: Claim, outcome: str) -> str:
     if outcome == AGREES:
         return "holds within stated limits" if claim.limits else "holds"
     if outcome == DISAGREES:
-        return "counterexample" if claim.expected == "counterexample" else "fails"
+        return claim.expected if claim.expected in ("counterexample", "not supported") else "fails"
     return "undecided"

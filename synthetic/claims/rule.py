@@ -8,7 +8,7 @@ claims raises a false alarm with probability at most .01 (Bonferroni).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,18 +17,23 @@ from scipy import stats
 LEDGER_COMPARISONS = 500
 FALSE_ALARM = 0.01
 MIN_RESOLUTION = 8.0
+MIN_POWER = 0.9
 
 AGREES, DISAGREES, UNCLEAR = "agrees", "disagrees", "unclear"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mean, standard error and corrected interval of each comparison; standard error 0 for exact values."""
+    """Mean, standard error and corrected interval of each comparison, and how many replicates are behind them.
+
+    Exact values have standard error 0 and one replicate.
+    """
 
     mean: np.ndarray
     se: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    replicates: int = 1
 
     @classmethod
     def of(cls, measured: np.ndarray, replicated: bool) -> Estimate:
@@ -42,8 +47,13 @@ class Estimate:
         if n < 8:
             raise ValueError(f"a statistical claim needs at least 8 replicates, got {n}")
         mean, se = measured.mean(0), measured.std(0, ddof=1) / np.sqrt(n)
-        reach = stats.t.ppf(1 - FALSE_ALARM / LEDGER_COMPARISONS / 2, n - 1) * se
-        return cls(mean, se, mean - reach, mean + reach)
+        reach = _quantile(n) * se
+        return cls(mean, se, mean - reach, mean + reach, n)
+
+    def moved_to(self, mean: np.ndarray) -> Estimate:
+        """What the same replicates would have given around another mean."""
+        shift = np.asarray(mean, dtype=float) - self.mean
+        return replace(self, mean=self.mean + shift, low=self.low + shift, high=self.high + shift)
 
 
 class Check(Protocol):
@@ -111,9 +121,7 @@ class Sign:
 
     def outcome(self, estimate, predicted):
         """AGREES when every interval lies on its side, DISAGREES when one lies on the other, else UNCLEAR."""
-        side = np.sign(predicted)
-        near = np.where(side > 0, estimate.low, -estimate.high)
-        far = np.where(side > 0, estimate.high, -estimate.low)
+        near, far = _towards(predicted, estimate)
         if np.all(near > self.smallest):
             return AGREES
         return DISAGREES if np.any(far < self.smallest) else UNCLEAR
@@ -141,6 +149,64 @@ class AtMost:
     def resolution(self, estimate, predicted, control):
         """Largest excess over the control's bound in standard errors."""
         return _separation(np.maximum(estimate.mean - control, 0), estimate.se)
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """For a sentence that a paper states and that does not appear: no effect of the size `smallest` is there.
+
+    The replicates are the effect, its predicted sign that of the sentence. The sentence is supported where every
+    interval lies on its side of zero. It is not supported where every interval ends before an effect of `smallest`
+    on that side, provided that such an effect would have been seen (`power`); anything else is undecided.
+
+    Attributes
+    ----------
+    smallest : float > 0
+        The published effect, or the smallest that would matter; written before the run.
+    """
+
+    smallest: float
+    replicated: bool = True
+
+    def __post_init__(self):
+        if not 0 < self.smallest < np.inf:
+            raise ValueError(f"smallest must be > 0 and finite, got {self.smallest}")
+
+    def outcome(self, estimate, predicted):
+        """AGREES when the sentence is supported, DISAGREES when it is not, else UNCLEAR."""
+        near, far = _towards(predicted, estimate)
+        if np.all(near > 0):
+            return AGREES
+        excluded = np.all(far < self.smallest) and self.power(estimate) >= MIN_POWER
+        return DISAGREES if excluded else UNCLEAR
+
+    def planted(self, estimate, predicted):
+        """The positive control: the replicates with an effect of `smallest` in place of their own."""
+        return estimate.moved_to(np.sign(predicted) * self.smallest)
+
+    def power(self, estimate):
+        """Probability that the interval of an effect of `smallest` excludes zero, at the noisiest comparison.
+
+        Student's statistic with n - 1 degrees of freedom and noncentrality smallest / SE, SE as measured.
+        """
+        n = estimate.replicates
+        return float(stats.nct.sf(_quantile(n), n - 1, _separation(self.smallest, np.max(estimate.se))))
+
+    def resolution(self, estimate, predicted, control):
+        """`smallest` in standard errors, at the noisiest comparison."""
+        return _separation(self.smallest, np.max(estimate.se))
+
+
+def _quantile(n: int) -> float:
+    """Student's, of the mean of n replicates, at the corrected level."""
+    return stats.t.isf(FALSE_ALARM / LEDGER_COMPARISONS / 2, n - 1)
+
+
+def _towards(predicted, estimate):
+    """Ends of each interval, measured towards the predicted side: the one nearer to the other side, and the far one."""
+    positive = np.sign(predicted) > 0
+    near = np.where(positive, estimate.low, -estimate.high)
+    return near, np.where(positive, estimate.high, -estimate.low)
 
 
 def _separation(distance, se):

@@ -1,11 +1,24 @@
 """The rule must be able to reject: what it accepts, what it refuses and what it leaves open."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from synthetic.claims.ledger import results_json, results_markdown
 from synthetic.claims.registry import Claim, Prediction, run_claim
-from synthetic.claims.rule import AGREES, DISAGREES, UNCLEAR, AtMost, Equivalent, Estimate, Exact, Sign
+from synthetic.claims.rule import (
+    AGREES,
+    DISAGREES,
+    UNCLEAR,
+    AtMost,
+    Equivalent,
+    Estimate,
+    Exact,
+    Sign,
+    Unsupported,
+)
 
 
 def estimate(mean, se, n=16):
@@ -79,6 +92,46 @@ def test_at_most(mean, expected):
     )
 
 
+@pytest.mark.parametrize(
+    ("mean", "se", "expected"),
+    [
+        ([0.0, 0.01], 0.004, DISAGREES),  # 16 replicates: the intervals reach 6.11 SE = .024
+        ([-0.5, 0.0], 0.004, DISAGREES),  # the effect is there, on the other side
+        ([0.0, 0.03], 0.004, UNCLEAR),  # an effect of .05 is not excluded in the second comparison
+        ([0.0, 0.0], 0.007, UNCLEAR),  # it is excluded, but would have been missed too often
+        ([0.03, 0.03], 0.004, AGREES),  # the sentence is supported, by less than .05
+        ([0.03, 0.01], 0.004, UNCLEAR),
+    ],
+)
+@pytest.mark.parametrize("side", [1, -1])
+def test_unsupported(mean, se, expected, side):
+    result = estimate(side * np.array(mean), [se, se])
+    assert Unsupported(0.05).outcome(result, np.array([side, side])) == expected
+
+
+def test_power_is_the_share_of_experiments_that_see_an_effect_of_the_smallest_size():
+    """5,000 simulated experiments of 16 replicates, at an effect of 7.2 standard errors."""
+    rng = np.random.default_rng(1)
+    result = Estimate.of(7.2 / 4 + rng.normal(size=(16, 5000)), replicated=True)
+    power = Unsupported(7.2 / 4).power(estimate([0.0], [1 / 4]))
+    assert 0.7 < power < 0.9
+    # four standard errors of a share of 5,000 at a probability of .8
+    assert np.mean(result.low > 0) == pytest.approx(power, abs=4 * np.sqrt(0.8 * 0.2 / 5000))
+
+
+def test_power_is_that_of_the_noisiest_comparison():
+    check = Unsupported(1.0)
+    both, noisier = estimate([0.0, 5.0], [0.01, 0.14]), estimate([0.0], [0.14])
+    assert check.power(both) == pytest.approx(check.power(noisier), rel=1e-9)
+    assert check.power(estimate([0.0], [0.0])) == 1
+
+
+@pytest.mark.parametrize("smallest", [0, -0.1, np.inf, np.nan])
+def test_smallest_effect_must_be_positive(smallest):
+    with pytest.raises(ValueError, match="smallest must be > 0 and finite"):
+        Unsupported(smallest)
+
+
 def test_resolution_is_the_best_distance_in_standard_errors():
     result = estimate([0.0, 0.0], [0.1, 0.01])
     control = np.array([0.5, 0.2])
@@ -147,9 +200,45 @@ def test_counterexample_needs_a_case_where_the_statement_is_true():
     assert true_statement.verdict == "holds" and not true_statement.ok
 
 
+def unsupported(effect, spread=0.02):
+    """Claim on a paper's sentence that some effect is positive, by .1 if it matters; 16 replicates."""
+    noise = stats.norm.ppf((np.arange(16) + 0.5) / 16)[:, None]
+    return claim(
+        source="paper",
+        check=Unsupported(0.1),
+        expected="not supported",
+        measure=lambda seed: effect + spread * noise,
+        predict=lambda seed: Prediction([1.0], [np.nan]),
+    )
+
+
+def test_a_sentence_is_not_supported_when_an_effect_of_its_size_would_have_been_seen():
+    absent = run_claim(unsupported(0.0))
+    assert absent.verdict == "not supported" and absent.ok and absent.power > 0.9
+    np.testing.assert_allclose(absent.control, 0.1)  # the planted effect
+    assert absent.row()["control"] == "seen"
+    noisy = run_claim(unsupported(0.0, spread=0.1))
+    assert noisy.verdict == "undecided" and not noisy.control_rejected and not noisy.ok
+    assert noisy.row()["control"] == "NOT SEEN" and noisy.power < 0.9
+    present = run_claim(unsupported(0.1))
+    assert present.verdict == "holds" and not present.ok
+
+
+def test_ledger_shows_power():
+    absent, other = run_claim(unsupported(0.0)), run_claim(claim())
+    page = results_markdown([absent, other]).decode()
+    assert page.count("- Power: ") == 1 and f"- Power: {absent.power:.3f}." in page
+    stored = json.loads(results_json([absent, other]))
+    assert [entry["power"] for entry in stored] == [absent.power, None]
+    assert [entry["replicates"] for entry in stored] == [16, 1]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (dict(expected="not supported", source="paper"), "exactly when the check is Unsupported"),
+        (dict(check=Unsupported(0.1), source="paper"), "exactly when the check is Unsupported"),
+        (dict(check=Unsupported(0.1), expected="not supported"), "only a paper's sentence"),
         (dict(source="rumour"), "source must be one of"),
         (dict(expected="maybe"), "expected must be one of"),
         (dict(limits="small n"), "limits are stated exactly when"),
