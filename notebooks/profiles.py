@@ -167,7 +167,7 @@ SETTINGS = {
             "members": IMAGE_MEMBERS["smoke"],
             "coarse_strength": 0.6,
             "agreement": 0.95,
-            "strengths": (0.3, 0.5),
+            "strengths": (0.3,),
             "decays": (1.2,),
             "per_group": (2, 20),
         },
@@ -216,6 +216,50 @@ SETTINGS = {
             "widths": (8, 16, 32, 64),
         },
     },
+    "17_rank_and_tsne": {
+        profile: {
+            "base": IMAGE_BASE[profile],
+            "members": IMAGE_MEMBERS[profile],
+            "p_drop": 0.75,
+            "embed_dim": embed_dim,
+            **more,
+        }
+        for profile, embed_dim, more in (
+            (
+                "smoke",
+                8,
+                {
+                    "heads": ("none", "linear", "MLP"),
+                    "one_map": {"images": 60, "perplexity": 10.0, "iterations": 250},
+                },
+            ),
+            ("quick", 32, {}),
+            ("full", 128, {}),
+        )
+    },
+    "18_null_space_images": {
+        "smoke": {
+            "base": IMAGE_BASE["smoke"],
+            "members": IMAGE_MEMBERS["smoke"],
+            "p_drop": 0.75,
+            "embed_dims": (8, 2),
+            "laws": {"steps": (0.02, 0.01), "time": 0.1, "members": 2, "starts": 2},
+        },
+        "quick": {
+            "base": IMAGE_BASE["quick"],
+            "members": IMAGE_MEMBERS["quick"],
+            "p_drop": 0.75,
+            "embed_dims": (32, 16, 8, 4),
+            "laws": {"steps": (0.02, 0.01, 0.005), "time": 0.6, "members": 4, "starts": 6},
+        },
+        "full": {
+            "base": IMAGE_BASE["full"],
+            "members": IMAGE_MEMBERS["full"],
+            "p_drop": 0.75,
+            "embed_dims": (128, 64, 32, 16, 8),
+            "laws": {"steps": (0.02, 0.01, 0.005, 0.0025), "time": 1.0, "members": 8, "starts": 24},
+        },
+    },
     "19_head_comparison": {
         profile: {
             "base": IMAGE_BASE[profile],
@@ -240,6 +284,40 @@ SETTINGS = {
                 "monitor": 5,
                 "inner_steps": (1, 2, 10),
                 "proximals": (0.1, 1.0, 10.0),
+            },
+        }.items()
+    },
+    "20_projector_on_images": {
+        profile: {
+            "base": IMAGE_BASE[profile],
+            "members": IMAGE_MEMBERS[profile],
+            "p_drop": 0.0,
+            **axes,
+        }
+        for profile, axes in {
+            "smoke": {
+                "sigmas": (0.4, 1.5),
+                "scales": (2.0, 20.0),
+                "strengths": (0.0, 1.0),
+                "components": 4,
+                "steps": 40,
+                "views": 8,
+            },
+            "quick": {
+                "sigmas": (0.4, 0.8, 1.5, 2.5),
+                "scales": (2.0, 6.0, 20.0),
+                "strengths": (0.0, 0.5, 1.0, 1.5),
+                "components": 8,
+                "steps": 250,
+                "views": 24,
+            },
+            "full": {
+                "sigmas": (0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 3.0),
+                "scales": (1.0, 2.0, 6.0, 20.0, 60.0),
+                "strengths": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5),
+                "components": 8,
+                "steps": 800,
+                "views": 48,
             },
         }.items()
     },

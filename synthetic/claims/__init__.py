@@ -1,12 +1,11 @@
-"""Claims: every statement held against a measurement that does not know it. One module per paper."""
+"""Claims: every statement held against a measurement that does not know it. By paper, images apart."""
 
-from synthetic.claims import gui, gupta, song, xue, xue_heads
+from synthetic.claims import gui, gupta, images_heads, images_ranks, images_xue, song, xue, xue_heads
 from synthetic.claims.registry import Claim, ClaimResult, Prediction, run_claim
-from synthetic.claims.rule import Equivalent, Estimate, Exact, Sign
+from synthetic.claims.rule import Equivalent, Estimate, Exact, Sign, Unsupported
 
-CLAIMS: dict[str, Claim] = {
-    claim.id: claim for claim in (*xue.CLAIMS, *xue_heads.CLAIMS, *gui.CLAIMS, *song.CLAIMS, *gupta.CLAIMS)
-}
+_MODULES = (xue, xue_heads, gui, song, gupta, images_xue, images_heads, images_ranks)
+CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 
 __all__ = [
     "CLAIMS",
@@ -17,5 +16,6 @@ __all__ = [
     "Exact",
     "Prediction",
     "Sign",
+    "Unsupported",
     "run_claim",
 ]
