@@ -10,7 +10,7 @@ from notebooks.catalogue import PROFILES
 _SMALL = {"batch": 128, "encoder": "small-conv", "scale": 1, "precision": "float32"}
 IMAGE_BASE = {
     "smoke": {**_SMALL, "epochs": 1, "width": 4},
-    "quick": {**_SMALL, "epochs": 20, "width": 16},
+    "quick": {**_SMALL, "epochs": 10, "width": 16},
     "full": {
         "epochs": 60,
         "batch": 256,
@@ -31,6 +31,8 @@ _SPARSE_METHODS = {
     "VICReg": 10.0,
     "spectral": 0.3,
 }
+
+_LAWS = {"energy_step": 0.005, "energy_time": 0.8}
 
 SETTINGS = {
     "01_layer_weights": {
@@ -172,7 +174,7 @@ SETTINGS = {
             "per_group": (2, 20),
         },
         "quick": {
-            "base": IMAGE_BASE["quick"],
+            "base": {**IMAGE_BASE["quick"], "epochs": 20},  # the fixed head needs them
             "members": IMAGE_MEMBERS["quick"],
             "coarse_strength": 0.6,
             "agreement": 0.95,
@@ -243,21 +245,34 @@ SETTINGS = {
             "members": IMAGE_MEMBERS["smoke"],
             "p_drop": 0.75,
             "embed_dims": (8, 2),
-            "laws": {"steps": (0.02, 0.01), "time": 0.1, "members": 2, "starts": 2},
+            "laws": {
+                **_LAWS,
+                "steps": (0.01, 0.005),
+                "time": 0.02,
+                "energy_time": 0.04,
+                "members": 2,
+                "starts": 2,
+            },
         },
         "quick": {
             "base": IMAGE_BASE["quick"],
             "members": IMAGE_MEMBERS["quick"],
             "p_drop": 0.75,
-            "embed_dims": (32, 16, 8, 4),
-            "laws": {"steps": (0.02, 0.01, 0.005), "time": 0.6, "members": 4, "starts": 6},
+            "embed_dims": (32, 8, 4),
+            "laws": {**_LAWS, "steps": (0.01, 0.005, 0.0025), "time": 0.1, "members": 5, "starts": 6},
         },
         "full": {
             "base": IMAGE_BASE["full"],
             "members": IMAGE_MEMBERS["full"],
             "p_drop": 0.75,
             "embed_dims": (128, 64, 32, 16, 8),
-            "laws": {"steps": (0.02, 0.01, 0.005, 0.0025), "time": 1.0, "members": 8, "starts": 24},
+            "laws": {
+                **_LAWS,
+                "steps": (0.01, 0.005, 0.0025, 0.00125),
+                "time": 0.2,
+                "members": 8,
+                "starts": 24,
+            },
         },
     },
     "19_head_comparison": {
@@ -308,8 +323,8 @@ SETTINGS = {
                 "scales": (2.0, 6.0, 20.0),
                 "strengths": (0.0, 0.5, 1.0, 1.5),
                 "components": 8,
-                "steps": 250,
-                "views": 24,
+                "steps": 200,
+                "views": 16,
             },
             "full": {
                 "sigmas": (0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 3.0),

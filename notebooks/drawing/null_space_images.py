@@ -28,8 +28,8 @@ PARTS = {
     "z": ("after the head, $z$", "^"),
     "random_n": ("null space of a random head, same $h$", "v"),
 }
-OPTIMIZERS = ("SGD", "SGD, momentum .9", "Adam")
-MOMENTUM, ADAM_SHARE = 0.9, 0.2
+OPTIMIZERS = ("gradient descent", "Adam")
+ADAM_SHARE = 0.2
 PAPER = "h best; h_n (1,920 of 2,048 dimensions) above z on CIFAR-10, STL-10 and TinyImageNet, below z on ImageNet"
 Runs = dict[tuple[str, int, bool], PretrainConfig]
 
@@ -155,7 +155,16 @@ def format_parts(summary: dict) -> str:
 
 
 def law_data(
-    seed: int, *, steps: Sequence[float], time: float, members: int, starts: int, jobs: int, label: str
+    seed: int,
+    *,
+    steps: Sequence[float],
+    time: float,
+    members: int,
+    energy_step: float,
+    energy_time: float,
+    starts: int,
+    jobs: int,
+    label: str,
 ) -> dict:
     """Drift of the imbalance against the step at fixed time, and energy in the head's null space.
 
@@ -163,13 +172,14 @@ def law_data(
     ----------
     seed : int
     steps : sequence of float
-        Step sizes of SGD, falling. With momentum the step is (1 - .9) times that; Adam's is `ADAM_SHARE` times that.
-        All take `time` / step steps.
+        Step sizes of gradient descent, falling; Adam's are `ADAM_SHARE` times those. Both take `time` / step steps.
     time : float
     members : int >= 2
         Networks in the trend.
+    energy_step, energy_time : float
+        Step and time in the null-space law.
     starts : int
-        Networks in the null-space law, of different start sizes and heads, at the largest step and four times as long.
+        Networks in the null-space law, of different start sizes and heads.
     jobs, label
         As for `sweep`.
 
@@ -189,13 +199,13 @@ def law_data(
     longest = [
         TopTraining(
             optimizer,
-            round(4 * time / steps[0]),
+            round(energy_time / energy_step),
             embed_dim=(4, 8, 16)[index % 3],
             scale=0.7 + 0.6 * index / max(starts - 1, 1),
             seed=seed,
             member=index,
         )
-        for optimizer in (_optimizers(steps[0])[i] for i in (0, 2))
+        for optimizer in _optimizers(energy_step)
         for index in range(starts)
     ]
     ends = sweep(train_top, [*trend, *longest], jobs=jobs, label=label)
@@ -208,13 +218,13 @@ def law_data(
         "slope": {name: estimate(values) for name, values in zip(OPTIMIZERS, slopes, strict=True)},
         "energy": {
             name: dict(zip(("measured", "predicted", "without_head"), values.T, strict=True))
-            for name, values in zip((OPTIMIZERS[0], OPTIMIZERS[2]), energies, strict=True)
+            for name, values in zip(OPTIMIZERS, energies, strict=True)
         },
     }
 
 
 def _optimizers(step: float) -> tuple[OptimizerConfig, ...]:
-    return SGDConfig(step), SGDConfig((1 - MOMENTUM) * step, MOMENTUM), AdamConfig(ADAM_SHARE * step)
+    return SGDConfig(step), AdamConfig(ADAM_SHARE * step)
 
 
 def _drift(end: dict) -> float:
@@ -247,8 +257,8 @@ def draw_laws(data: dict) -> Figure:
                 mean - np.exp(logs["mean"] - logs["half_width"]),
                 np.exp(logs["mean"] + logs["half_width"]) - mean,
             ]
-            drift.errorbar(steps * 1.03 ** (i - 1), mean, ends, fmt="osD"[i], color=PALETTE[i], label=name)
-            drift.plot(steps, mean[-1] * steps / steps[-1], color=PALETTE[i], linewidth=0.8)
+            drift.errorbar(steps, mean, ends, fmt="oD"[i], color=PALETTE[2 * i], label=name)
+            drift.plot(steps, mean[-1] * steps / steps[-1], color=PALETTE[2 * i], linewidth=0.8)
         drift.set(
             xscale="log",
             yscale="log",

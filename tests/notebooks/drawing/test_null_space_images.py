@@ -16,6 +16,7 @@ from notebooks.drawing.null_space_images import (
 from notebooks.profiles import IMAGE_BASE
 
 DIMS = (8, 2)
+PLAIN, ADAM = OPTIMIZERS
 ACCURACY = {"h": 0.9, "h_r": 0.8, "h_n": 0.6, "z": 0.79, "random_r": 0.7, "random_n": 0.65}
 
 
@@ -44,7 +45,7 @@ def laws():
         "step": [0.04, 0.02, 0.01],
         "drift": drift,
         "slope": slope,
-        "energy": {"SGD": energy, "Adam": energy},
+        "energy": dict.fromkeys(OPTIMIZERS, energy),
     }
 
 
@@ -81,16 +82,17 @@ def test_parts_are_drawn_trained_and_untrained(summary):
 def test_laws_are_drawn_with_lines_of_slope_one(laws):
     figure = draw_laws(laws)
     drift, energy = figure.axes
-    assert len(drift.containers) == 3 and len(energy.get_legend_handles_labels()[1]) == 3
+    assert len(drift.containers) == 2 and len(energy.get_legend_handles_labels()[1]) == 3
     np.testing.assert_allclose(drift.containers[0].lines[0].get_ydata(), [4e-3, 2e-3, 1e-3])
     assert "largest relative error 0.99%" in format_laws(laws)
 
 
 def test_law_data_measures_what_it_predicts(seed):
-    data = law_data(seed, steps=(0.004, 0.002), time=0.016, members=2, starts=1, jobs=1, label="test")
-    assert np.shape(data["drift"]["SGD"]) == (2, 2)
+    axes = {"steps": (0.004, 0.002), "time": 0.016, "members": 2, "starts": 1}
+    data = law_data(seed, **axes, energy_step=0.002, energy_time=0.016, jobs=1, label="test")
+    assert np.shape(data["drift"][PLAIN]) == (2, 2)
     # First order, up to the step times the curvature; Adam's drift does not vanish.
-    assert data["slope"]["SGD"]["mean"] == pytest.approx(1, abs=0.3)
-    assert np.min(data["drift"]["Adam"]) > 5 * np.max(data["drift"]["SGD"])
-    energy = data["energy"]["SGD"]
+    assert data["slope"][PLAIN]["mean"] == pytest.approx(1, abs=0.3)
+    assert np.min(data["drift"][ADAM]) > 5 * np.max(data["drift"][PLAIN])
+    energy = data["energy"][PLAIN]
     assert energy["measured"][0] == pytest.approx(energy["predicted"][0], rel=1e-3)
