@@ -8,8 +8,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neural.images import DigitsOnPhotographs
 from neural.encoders import SmallConvConfig
+from neural.images import DigitsOnPhotographs
 from neural.pretraining import PretrainConfig, example_views
 from notebooks.drawing.shared import estimate
 from notebooks.figure import apply_style

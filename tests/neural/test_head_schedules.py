@@ -136,7 +136,10 @@ def test_exact_inner_solves_before_each_step(parts):
     [
         (lambda: Alternating(0), "inner_steps"),
         (lambda: Alternating(1, -0.1), "proximal must be >= 0"),
-        (lambda: Alternating(1, head_optimizer=SGDConfig(momentum=1.2)), r"momentum must be in \[0, 1\), got 1.2"),
+        (
+            lambda: Alternating(1, head_optimizer=SGDConfig(momentum=1.2)),
+            r"momentum must be in \[0, 1\), got 1.2",
+        ),
         (lambda: SGDConfig(0.0), "lr must be > 0"),
         (lambda: AdamConfig(weight_decay=-1.0), "weight_decay must be >= 0"),
         (lambda: SlowOptimal(max_passes=0), "max_passes"),
