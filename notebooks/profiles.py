@@ -312,7 +312,7 @@ SETTINGS = {
         for profile, axes in {
             "smoke": {
                 "sigmas": (0.4, 1.5),
-                "scales": (2.0, 20.0),
+                "scales": (6.0,),
                 "strengths": (0.0, 1.0),
                 "components": 4,
                 "steps": 40,

@@ -295,7 +295,7 @@ def _draw_exchange(axes: Axes, exchange: dict) -> None:
     axes.set_xticks([0, 1], [f"$s$ = {s:g}" for s in exchange["strength"]])
     axes.set(
         title="the weak feature",
-        xlabel="digit weak (left) or photograph weak (right)",
+        xlabel="digit weak, photograph weak",
         ylabel="linear probe, before minus after the head",
         xlim=(-0.5, 1.5),
     )
