@@ -168,15 +168,17 @@ SETTINGS = {
             "base": IMAGE_BASE["smoke"],
             "members": IMAGE_MEMBERS["smoke"],
             "coarse_strength": 0.6,
+            "coarse_epochs": 1,
             "agreement": 0.95,
             "strengths": (0.3,),
             "decays": (1.2,),
             "per_group": (2, 20),
         },
         "quick": {
-            "base": {**IMAGE_BASE["quick"], "epochs": 20},  # the fixed head needs them
+            "base": IMAGE_BASE["quick"],
             "members": IMAGE_MEMBERS["quick"],
             "coarse_strength": 0.6,
+            "coarse_epochs": 20,  # the fixed head needs them
             "agreement": 0.95,
             "strengths": (0.3, 0.5),
             "decays": (1.2,),
@@ -186,6 +188,7 @@ SETTINGS = {
             "base": IMAGE_BASE["full"],
             "members": IMAGE_MEMBERS["full"],
             "coarse_strength": 0.6,
+            "coarse_epochs": 60,
             "agreement": 0.95,
             "strengths": (0.3, 0.5, 0.7),
             "decays": (1.05, 1.2),
