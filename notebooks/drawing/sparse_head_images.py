@@ -318,6 +318,9 @@ def draw_methods(summary: dict) -> Figure:
         figure = Figure(figsize=(9.6, 3.8))
         panels = figure.subplots(1, 2, sharey=True)
         ranks = {"er_h": "effective rank of $h$", "er_z": "effective rank of $z$"}
+        gains = {-list(found).index(name) + 0.2: gain for name, gain in PAPER_GAINS.items() if name in found}
+        label = "Song et al., linear, ImageNet"
+        panels[0].plot(gains.values(), gains.keys(), "|", color="0.2", markersize=12, label=label)
         for axes, names in zip(panels, (PROBES, ranks), strict=True):
             for i, (name, words) in enumerate(names.items()):
                 values = [v[f"{name}_more"] for v in found.values()]
@@ -331,9 +334,6 @@ def draw_methods(summary: dict) -> Figure:
                 )
             axes.axvline(0, color="0.6", linewidth=0.8)
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
-        for name, gain in PAPER_GAINS.items():
-            if name in found:
-                panels[0].plot(gain, -list(found).index(name) + 0.2, "|", color="0.2", markersize=12)
         panels[0].set(xlabel="accuracy from $h$, with the penalty minus without")
         panels[1].set(xlabel="effective rank, with the penalty minus without")
         panels[0].set_yticks(rows, list(found))
