@@ -296,12 +296,12 @@ SETTINGS = {
                 "kinds": ("linear", "MLP"),
                 "groups": (),
             },
-            "quick": {"embed_dim": 32, "monitor": 2, "inner_steps": (1, 10), "proximals": (0.1, 1.0)},
+            "quick": {"embed_dim": 32, "monitor": 2, "inner_steps": (1, 5, 10), "proximals": (0.0, 0.1, 1.0)},
             "full": {
                 "embed_dim": 128,
                 "monitor": 5,
-                "inner_steps": (1, 2, 10),
-                "proximals": (0.1, 1.0, 10.0),
+                "inner_steps": (1, 2, 5, 10),
+                "proximals": (0.0, 0.1, 1.0, 10.0),
             },
         }.items()
     },

@@ -512,7 +512,7 @@ def draw_inner(summary: dict) -> Figure:
         "proximal": ("proximal weight, $l = 5$", groups["proximal"]),
     }
     with apply_style():
-        figure = Figure(figsize=(9.0, 5.4))
+        figure = Figure(figsize=(10.4, 5.4))
         for column, (label, found) in enumerate(sweeps.values()):
             places = np.arange(len(found))
             accuracy, ranks = (figure.add_subplot(2, 2, 2 * row + column + 1) for row in range(2))
@@ -530,7 +530,8 @@ def draw_inner(summary: dict) -> Figure:
                 axes.axhline(0, color="0.6", linewidth=0.8)
                 axes.set_xticks(places, list(found))
                 axes.set_xlim(-0.5, len(found) - 0.5)
-                axes.legend()
+                if column == 1:
+                    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
             ranks.set(xlabel=label, ylabel="effective rank, minus joint")
             accuracy.set(ylabel="accuracy from $h$, minus joint")
     return figure
