@@ -57,7 +57,7 @@ class AdamConfig:
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         """See `OptimizerConfig.build`."""
-        return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
+        return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay, fused=True)
 
 
 class Stepper:

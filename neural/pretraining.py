@@ -285,8 +285,7 @@ class _Run:
         )
         for module in self._modules().values():
             module.to(self.device)
-        if self.device.type == "cuda":
-            self.encoder.to(memory_format=torch.channels_last)
+        self.encoder.to(memory_format=torch.channels_last)
         self.objective.bind(self.encoder, self.head)
         self.stepper = self._stepper()
         self.views = _Views(config, self.train)
@@ -341,9 +340,7 @@ class _Run:
         return self.objective(z.float(), batch)
 
     def _encode(self, views: Tensor) -> Tensor:
-        if self.device.type == "cuda":
-            views = views.contiguous(memory_format=torch.channels_last)
-        return self.encoder(views)
+        return self.encoder(views.contiguous(memory_format=torch.channels_last))
 
     def _precision(self):
         low = self.config.precision == "bfloat16"

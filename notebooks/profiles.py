@@ -32,6 +32,28 @@ _SPARSE_METHODS = {
     "spectral": 0.3,
 }
 
+_RANKS = {
+    "heads": ("none", "linear", "MLP", "linear, full width", "MLP, full width"),
+    "one_map": {"images": 597, "perplexity": 30.0, "iterations": 1000},
+}
+
+_HEADS = {
+    "heads": (
+        "no head",
+        "random, fixed",
+        "DirectCLR",
+        "pre-trained, fixed",
+        "PCA top",
+        "PCA bottom",
+        "slow, single step",
+        "slow, to optimum",
+        "trainable, joint",
+        "trainable, alternating",
+    ),
+    "kinds": ("linear", "MLP", "MLP, batch norm", "MLP, alternating"),
+    "groups": ("linear top", "easy", "SimSiam"),
+}
+
 _LAWS = {"energy_step": 0.005, "energy_time": 0.8}
 
 SETTINGS = {
@@ -145,11 +167,11 @@ SETTINGS = {
             "members": IMAGE_MEMBERS["quick"],
             "p_drops": (0.0, 0.25, 0.5, 0.75, 1.0),
             "p_drop": 0.75,
-            "strengths": (0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
+            "strengths": (0.1, 0.3, 0.5, 0.9),
             "weak": 0.3,
             "exchange": (0.3, 0.75),
             "decay_p_drop": 0.5,
-            "decays": (1e-6, 1e-3, 1e-2, 3e-2),
+            "decays": (1e-6, 1e-2, 3e-2),
         },
         "full": {
             "base": IMAGE_BASE["full"],
@@ -207,9 +229,9 @@ SETTINGS = {
         "quick": {
             "base": IMAGE_BASE["quick"],
             "members": IMAGE_MEMBERS["quick"],
-            "penalties": (0.0, 3.0, 6.0, 10.0, 20.0),
+            "penalties": (0.0, 3.0, 10.0, 20.0),
             "methods": _SPARSE_METHODS,
-            "norms": {"l1": (2.0, 4.0), "group": (30.0, 45.0)},
+            "norms": {"l1": (4.0,), "group": (30.0,)},
             "widths": (8, 16, 32),
         },
         "full": {
@@ -238,8 +260,8 @@ SETTINGS = {
                     "one_map": {"images": 60, "perplexity": 10.0, "iterations": 250},
                 },
             ),
-            ("quick", 32, {}),
-            ("full", 128, {}),
+            ("quick", 32, _RANKS),
+            ("full", 128, _RANKS),
         )
     },
     "18_null_space_images": {
@@ -296,12 +318,19 @@ SETTINGS = {
                 "kinds": ("linear", "MLP"),
                 "groups": (),
             },
-            "quick": {"embed_dim": 32, "monitor": 2, "inner_steps": (1, 5, 10), "proximals": (0.0, 0.1, 1.0)},
+            "quick": {
+                "embed_dim": 32,
+                "monitor": 2,
+                "inner_steps": (1, 5, 10),
+                "proximals": (0.0, 1.0),
+                **_HEADS,
+            },
             "full": {
                 "embed_dim": 128,
                 "monitor": 5,
                 "inner_steps": (1, 2, 5, 10),
                 "proximals": (0.0, 0.1, 1.0, 10.0),
+                **_HEADS,
             },
         }.items()
     },

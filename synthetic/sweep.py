@@ -7,6 +7,7 @@ import pickle
 import sys
 import time
 import traceback
+import warnings
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -281,7 +282,7 @@ def _computed(tasks, jobs):
     if client is not None:
         yield from _on_cluster(tasks, client)
     elif (workers := min(effective_n_jobs(jobs), len(tasks))) > 1:
-        with _settings_of_workers(), _one_thread():
+        with _settings_of_workers(), _one_thread(), _silent_restarts():
             yield from _in_workers(tasks, workers)
     else:
         yield from (task.run() for task in tasks)
@@ -344,6 +345,18 @@ def _settings_of_workers():
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _silent_restarts():
+    """No warning where a worker whose memory grew is replaced.
+
+    The warning comes from the thread that looks after the workers; as an error (``python -W error``) it would end
+    this thread, and the sweep would wait forever.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        yield
 
 
 class _Reporter:

@@ -1,4 +1,5 @@
 import os
+import time
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -36,6 +37,16 @@ def worker_settings(point):
     import torch
 
     return os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"], torch.get_num_threads()
+
+
+kept = []
+
+
+def growing(point):
+    """Memory of the worker grows by the given megabytes, and stays."""
+    kept.append(b"1" * (point["megabytes"] << 20))
+    time.sleep(1.1)  # workers look at their memory no more than once a second
+    return os.getpid()
 
 
 @pytest.fixture(autouse=True)
@@ -222,3 +233,9 @@ def test_equal_points_have_equal_fingerprints():
 def test_a_point_without_canonical_form_is_refused(value, name):
     with pytest.raises(ValueError, match=f"^{name} must"):
         canonical(value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_workers_whose_memory_grows_are_replaced():
+    points = [{"megabytes": size, "number": number} for number, size in enumerate([1, 1] + 6 * [320])]
+    assert len(set(sweep(growing, points, jobs=2, cache=None, progress=False))) > 2
