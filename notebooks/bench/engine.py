@@ -96,6 +96,7 @@ CUDA_CONFIGS = tuple(
     replace(_M, name=f"M x {members}", members=members, goals={"ratio": 200, "share of mm": 0.5})
     for members in (256, 1024)
 )
+_LEAST_STEPS = 24
 QUICK = Effort(rounds=2, seconds=0.1)
 
 ONE_THREAD = {  # quantity: rate of the first, of the second, and the clock
@@ -291,13 +292,16 @@ def _block(config, device):
 
 
 def _steps(variant, seconds, block, device):
-    """Steps that take about that long, in whole blocks less the one batch of the final loss; also the warm-up."""
+    """Steps that take about that long, but enough of them that the start of a run costs little; also the warm-up.
+
+    In whole blocks, less the one batch of the final loss.
+    """
     rate = 0.0
     for _ in range(2):
         rate = max(rate, _rates(variant, max(1, block - 1), device).wall / variant.networks)
         if block > seconds * rate:
             break
-    return max(1, block * max(1, round(seconds * rate / block)) - 1)
+    return block * max(-(-_LEAST_STEPS // block), round(seconds * rate / block)) - 1
 
 
 def _rates(variant, steps, device):
