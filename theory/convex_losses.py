@@ -6,6 +6,7 @@ every quantity that the downstream equations need is a moment of e or of its slo
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ import scipy
 _TAIL = 9.0  # standard deviations of the margin that are integrated: P(|G| > 9) = 2e-19
 _TINY = 1e-300
 _ENDS = np.array([-_TAIL, _TAIL])
-_ROOT_TWO_PI = np.sqrt(2 * np.pi)
+_ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
 class Moments(NamedTuple):
@@ -146,20 +147,20 @@ class Hinge:
     def moments(self, mean, spread, step):
         """Averages, accurate to round-off."""
         b, g = (1 - mean) / spread, step / spread
-        below = np.minimum(b, 0.0)
+        below = _smaller(b, 0.0)
         # the integrand falls by e^-40 from its start
-        reach = np.maximum(b, 0.0) + 80 / (np.sqrt(below**2 + 80) - below)
-        low = np.minimum(np.maximum(b - _TAIL, 0.0) / g, 1.0)
-        half = (np.minimum(reach / g, 1.0) - low) / 2
+        reach = _larger(b, 0.0) + 80 / ((below * below + 80) ** 0.5 - below)
+        low = _smaller(_larger(b - _TAIL, 0.0) / g, 1.0)
+        half = (_smaller(reach / g, 1.0) - low) / 2
         top, fall = b - g * low, g * half  # node x: u = low + half x, b - g u = top - fall x
-        deviate = top - np.multiply.outer(self._nodes, fall)
-        c0, c1 = half * (self._powers[:2] @ scipy.special.ndtr(deviate))
-        b0, b1, b2 = half / (_ROOT_TWO_PI * spread) * (self._powers @ np.exp(-0.5 * deviate**2))
+        deviate = top - (self._nodes * fall if isinstance(fall, float) else np.outer(self._nodes, fall))
+        c0, c1 = _rows(self._powers[:2] @ scipy.special.ndtr(deviate))
+        b0, b1, b2 = _rows(self._powers @ np.exp(-0.5 * deviate**2) * (half / (_ROOT_TWO_PI * spread)))
         lifted, lifted_x = low * b0 + half * b1, low * b1 + half * b2
         turned, turned_x = top * b0 - fall * b1, top * b1 - fall * b2
         return _from_band(
-            low + c0,
-            low**2 + 2 * (low * c0 + half * c1),
+            low + half * c0,
+            low * low + 2 * half * (low * c0 + half * c1),
             (b0, turned, top * turned - fall * turned_x),
             (lifted, top * lifted - fall * lifted_x, low * lifted + half * lifted_x),
             spread,
@@ -227,7 +228,7 @@ def _from_band(first, second, turns, lifts, spread):
     """
     curvature, turned, turned_twice = turns
     lifted, lifted_turned, lifted_twice = lifts
-    bend, third = -turned / spread, (curvature - turned_twice) / spread**2
+    bend, third = -turned / spread, (curvature - turned_twice) / (spread * spread)
     square_bend = -2 * lifted_turned / spread
     return _assembled(
         first, second, curvature, bend, third, -2 * lifted, square_bend, -3 * lifted_twice, spread
@@ -241,7 +242,22 @@ def _assembled(first, second, curvature, bend, third, square, square_bend, cube,
         (square, spread * square_bend, 2 * cube / 3),
         (-bend, -spread * third, -square_bend / 2),
     )
-    return Moments(first, np.maximum(second, _TINY), np.maximum(curvature, _TINY), slopes)
+    return Moments(first, _larger(second, _TINY), _larger(curvature, _TINY), slopes)
+
+
+def _larger(a, b):
+    """Maximum of arrays, or of two floats, where numpy's costs ten times as much."""
+    return max(a, b) if isinstance(a, float) else np.maximum(a, b)
+
+
+def _smaller(a, b):
+    """Minimum, as `_larger`."""
+    return min(a, b) if isinstance(a, float) else np.minimum(a, b)
+
+
+def _rows(table):
+    """Rows of a table, those of one column as floats."""
+    return table.tolist() if table.ndim == 1 else table
 
 
 def _total(values):

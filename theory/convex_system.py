@@ -68,9 +68,7 @@ def solve(loss: ConvexLoss, problem: Problem) -> Solution:
     if not len(problem.penalty):
         return Solution(np.empty((0, problem.strengths.shape[1] + 2)), loss, problem)
     with np.errstate(all="ignore"):  # a trial point that overflows is refused by its residual
-        start = _ridge_start(loss, problem)
-        newton = _newton_alone if start.shape == (1, 3) and loss.takes_floats else _newton
-        logs, residual = newton(loss, problem, start)
+        logs, residual = _newton(loss, problem, _ridge_start(loss, problem))
         lost = np.flatnonzero(~(residual <= TOLERANCE))
         if lost.size:
             logs[lost], residual[lost] = _continued(loss, problem.take(lost))
@@ -162,6 +160,8 @@ def _continued(loss, problem):
 
 def _newton(loss, problem, start):
     """Damped Newton, every point with its own step length; returns logs and the largest residual of each point."""
+    if start.shape == (1, 3) and loss.takes_floats:
+        return _newton_alone(loss, problem, start)
     logs, best = start.copy(), np.empty(len(start))
     residual, jacobian = equations(loss, problem, start)
     here, size = start, _size(residual)
@@ -193,12 +193,11 @@ def _newton_alone(loss, problem, start):
     """`_newton` for one point with one spike, in floats."""
     point = [field.item() for field in problem]
     here, scale = start[0].tolist(), 1.0
-    residual, jacobian = equations_alone(loss, point, here)
-    size, step = _size_alone(residual), _step_alone(residual, jacobian)
+    size, residual, jacobian = _tried_alone(loss, point, here)
+    step = _step_alone(residual, jacobian)
     for _ in range(_EVALUATIONS):
         trial = [x + scale * change for x, change in zip(here, step, strict=True)]
-        residual, jacobian = equations_alone(loss, point, trial)
-        trial_size = _size_alone(residual)
+        trial_size, residual, jacobian = _tried_alone(loss, point, trial)
         if trial_size < (1 - 0.1 * scale) * size:
             here, size, scale = trial, trial_size, 1.0
             if size <= _GOAL:
@@ -229,7 +228,7 @@ def equations_alone(loss: ConvexLoss, point, logs):
     strength, cost, sample_ratio, penalty = point
     overlap, noise, step = np.exp(logs).tolist()
     mean = strength**2 * overlap
-    spread = np.sqrt(mean * overlap + noise * noise)
+    spread = (mean * overlap + noise * noise) ** 0.5
     first, second, curvature, slopes = loss.moments(mean, spread, step)
     held, total = penalty * cost + curvature, penalty + curvature
     by_overlap, by_noise = mean * overlap / spread, noise * noise / spread
@@ -246,8 +245,14 @@ def equations_alone(loss: ConvexLoss, point, logs):
     ]
 
 
-def _size_alone(residual):
-    return math.inf if math.isnan(sum(residual)) else max(map(abs, residual))
+def _tried_alone(loss, point, logs):
+    """Largest residual, infinite where something overflows, and `equations_alone`."""
+    try:
+        residual, jacobian = equations_alone(loss, point, logs)
+    except ArithmeticError:
+        residual, jacobian = [math.nan] * 3, [[math.nan] * 3] * 3
+    size = math.inf if math.isnan(sum(residual)) else max(map(abs, residual))
+    return size, residual, jacobian
 
 
 def _step_alone(residual, jacobian):
