@@ -1,10 +1,32 @@
 """Claims: every statement held against a measurement that does not know it. By paper, images apart."""
 
-from synthetic.claims import gui, gupta, images_heads, images_ranks, images_xue, song, xue, xue_heads
+from synthetic.claims import (
+    gui_downstream,
+    gui_projector,
+    gupta,
+    images_heads,
+    images_ranks,
+    images_xue,
+    song,
+    xue_accuracy,
+    xue_heads,
+    xue_weights,
+)
 from synthetic.claims.registry import Claim, ClaimResult, Prediction, run_claim
 from synthetic.claims.rule import Equivalent, Estimate, Exact, Sign, Unsupported
 
-_MODULES = (xue, xue_heads, gui, song, gupta, images_xue, images_heads, images_ranks)
+_MODULES = (
+    xue_weights,
+    xue_accuracy,
+    xue_heads,
+    gui_projector,
+    gui_downstream,
+    song,
+    gupta,
+    images_xue,
+    images_heads,
+    images_ranks,
+)
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 
 __all__ = [
