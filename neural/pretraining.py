@@ -1,11 +1,12 @@
 """Pretraining of an encoder with a projection head on images: any data, method, head and schedule."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -251,6 +252,12 @@ def example_views(config: PretrainConfig, index: Tensor) -> tuple[Tensor, Tensor
     return _Views(config, config.build_data()[0]).draw(index).chunk(2)
 
 
+_KEPT: dict[Hashable, tuple[list[tuple[Tensor, Tensor]], list[Tensor]]] = {}
+"""Epochs of views, and the states of the streams after them; the oldest goes first."""
+_KEPT_LOCK = Lock()
+_KEPT_EPOCHS, _KEPT_NUMBERS = 24, 2**21
+
+
 class _Views:
     """Endless stream of batches of pairs of views of one training half."""
 
@@ -261,14 +268,36 @@ class _Views:
         self.streams = {name: config.stream(purpose) for name, purpose in self.STREAMS.items()}
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Index (B,) and views (2B, 3, size, size), first views before second ones, of every batch."""
+        """Index (B,) and views (2B, 3, size, size), first views before second ones, of every batch.
+
+        Runs that differ in method, head or schedule only see the same views: those of small data are drawn once.
+        """
+        n, config = len(self.train), self.config
+        if 2 * n * 3 * config.augment.size**2 > _KEPT_NUMBERS:
+            yield from self._drawn()
+            return
+        states = tuple(stream.get_state().numpy().tobytes() for stream in self.streams.values())
+        key = (config.data, config.augment, config.batch, config.seed, config.member, config.device, states)
+        with _KEPT_LOCK:
+            if key not in _KEPT:
+                while len(_KEPT) >= _KEPT_EPOCHS:
+                    del _KEPT[next(iter(_KEPT))]
+                batches = list(self._drawn())
+                _KEPT[key] = batches, [stream.get_state() for stream in self.streams.values()]
+            batches, after = _KEPT[key]
+        for stream, state in zip(self.streams.values(), after, strict=True):
+            stream.set_state(state)
+        yield from batches
+
+    def _drawn(self) -> Iterator[tuple[Tensor, Tensor]]:
         n, batch = len(self.train), self.config.batch
         for index in torch.randperm(n, generator=self.streams["order"])[: n - n % batch].split(batch):
             yield index, self.draw(index)
 
     def draw(self, index: Tensor) -> Tensor:
         images = torch.cat(self.train.pairs(index, self.streams["pairs"]))
-        return self.config.augment(images, self.streams["augmentation"])
+        views = self.config.augment(images, self.streams["augmentation"])
+        return views.contiguous(memory_format=torch.channels_last)
 
 
 class _Run:

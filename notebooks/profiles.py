@@ -231,7 +231,7 @@ SETTINGS = {
             "members": IMAGE_MEMBERS["quick"],
             "penalties": (0.0, 3.0, 10.0, 20.0),
             "methods": _SPARSE_METHODS,
-            "norms": {"l1": (4.0,), "group": (30.0,)},
+            "norms": {"l1": (4.0,), "group": (45.0,)},
             "widths": (8, 16, 32),
         },
         "full": {

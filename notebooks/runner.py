@@ -137,7 +137,8 @@ class _ThisInterpreter(AsyncKernelManager):
 
     @property
     def kernel_spec(self):
-        return KernelSpec(**get_kernel_dict())
+        quiet = ["--log-level=CRITICAL"]  # a kernel that is asked to end reports the interrupt as an error
+        return KernelSpec(**get_kernel_dict(quiet))
 
     @default("transport_encryption")
     def _encrypt_where_possible(self):

@@ -93,7 +93,9 @@ def measure_bank(
     list of dict
         In the order of `configs`.
     """
-    unique = list(dict.fromkeys(configs))
+    unique = sorted(
+        dict.fromkeys(configs), key=lambda config: config.member
+    )  # runs of a member share their views
     points = [Measurement(measurement, config) for config in unique]
     results = dict(zip(unique, sweep(measured, points, jobs=jobs, label=label), strict=True))
     return [results[config] for config in configs]

@@ -126,6 +126,7 @@ def test_heads_see_the_same_views_until_the_end(config, monkeypatch):
         return seen[-1][-1]
 
     monkeypatch.setattr(Augment, "__call__", recorded)
+    monkeypatch.setattr("neural.pretraining._KEPT_NUMBERS", 0)
     for schedule in (Joint(AdamConfig()), Alternating(2), SlowSingle()):
         for head in HEADS[:3]:
             seen.append([])
@@ -133,6 +134,22 @@ def test_heads_see_the_same_views_until_the_end(config, monkeypatch):
     assert len(seen[0]) == 12  # four steps in each of two epochs, and four for the batch norm
     for other in seen[1:]:
         assert all(torch.equal(a, b) for a, b in zip(seen[0], other, strict=True))
+
+
+def test_views_are_drawn_once_for_all_heads_and_that_changes_nothing(config, result, monkeypatch):
+    draws = []
+    original = Augment.__call__
+    monkeypatch.setattr(Augment, "__call__", lambda *args: draws.append(1) or original(*args))
+    pretrain(replace(config, member=5))
+    assert len(draws) == 12
+    slow = replace(config, member=5, head=LinearConfig(8), schedule=SlowSingle())
+    kept = pretrain(slow)  # its first epoch is that of the run before; then its head draws too
+    assert len(draws) < 12 + 12 + 8
+    monkeypatch.setattr("neural.pretraining._KEPT_NUMBERS", 0)
+    for with_kept, chosen in ((kept, slow), (result, config)):
+        drawn = pretrain(chosen)
+        assert losses(drawn) == losses(with_kept)
+        assert torch.equal(weights(drawn.encoder), weights(with_kept.encoder))
 
 
 def test_first_step_is_adam_on_nt_xent(config):
