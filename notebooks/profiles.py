@@ -64,7 +64,7 @@ SETTINGS = {
     },
     "02_relu_feature_weights": {
         "smoke": {"replicates": 2, "steps_left": 1000, "steps_right": 2000},
-        "quick": {"replicates": 12, "steps_left": 8000, "steps_right": 20_000},
+        "quick": {"replicates": 8, "steps_left": 8000, "steps_right": 20_000},
         "full": {"replicates": 64, "steps_left": 20_000, "steps_right": 60_000},
     },
     "03_when_before_wins": {
