@@ -1,7 +1,4 @@
-"""Sizes of every notebook at each profile: smoke (tests), quick (the default), full (the papers' sizes).
-
-`minutes` of the quick profile is each notebook's share of the time on two idle cores.
-"""
+"""Sizes of every notebook at each profile: smoke (tests), quick (the default), full (the papers' sizes)."""
 
 from __future__ import annotations
 
