@@ -229,7 +229,7 @@ SETTINGS = {
             "penalties": (0.0, 3.0, 10.0, 20.0),
             "methods": _SPARSE_METHODS,
             "norms": {"l1": (4.0,), "group": (45.0,)},
-            "widths": (8, 16, 32),
+            "widths": (16, 32),
         },
         "full": {
             "base": IMAGE_BASE["full"],

@@ -138,9 +138,9 @@ def runs(
             "linear top": linear_top(replace(linear, epochs=0)),
         },
     }
-    found["ReLU"][REFERENCE], found["ReLU"]["linear"] = (found["heads"][head] for head in (REFERENCE, JOINT))
+    watched = {replace(run, monitor=0): run for run in found["heads"].values()}  # serve the other groups too
     settings = {
-        (group, head): with_members([run], members)
+        (group, head): with_members([watched.get(run, run)], members)
         for group, runs_ in found.items()
         for head, run in runs_.items()
     }
