@@ -8,18 +8,18 @@ other seeds are their test.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from scipy.special import ndtri
 
 import theory
+from synthetic.claims.papers import GUI
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import AtMost, Equivalent, Exact, Sign
 from synthetic.downstream_simulation import Downstream, downstream_accuracies, repeated_accuracies, separable
 from synthetic.sweep import default_jobs
 
-REFERENCE = "Gui, Ma and Zhong, arXiv 2306.03335"
 REPLICATES = 16
 SIGNAL, RATIO, DIM_DOWN, REPEATS = 2.0, 2.0, 200, 64
 CLASSIFIERS = {"ridge": 0.1, "logistic": 0.1, "hinge": 0.1, "hard-margin": None, "averaging": None}
@@ -254,11 +254,7 @@ def _predict_misaligned(seed):
 
 _MIXTURE = "Two balanced Gaussian classes, isotropic noise"
 _ASYMPTOTIC = f"{_MIXTURE}; no bias; theory for infinite dimension, measured at p = 200, n = 400"
-
-
-def _claim(**fields):
-    return Claim(**{"source": "derived", "reference": REFERENCE, **fields})
-
+_claim = partial(Claim, source="derived", reference=GUI)
 
 CLAIMS = (
     _claim(
@@ -276,7 +272,7 @@ CLAIMS = (
         statement="Expansion improves and shrinkage hinders downstream accuracy.",
         latex=r"\mathrm{Acc}(-\tfrac12) < \mathrm{Acc}(0) < \mathrm{Acc}(\tfrac12)",
         source="paper",
-        reference=f"{REFERENCE}, abstract",
+        reference=f"{GUI}, abstract",
         assumptions=_ASYMPTOTIC,
         control="the opposite order",
         check=Sign(),

@@ -8,18 +8,18 @@ other seeds are their test.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 import theory
 from neural import stream_seed
+from synthetic.claims.papers import GUI
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign
 from synthetic.projector_training import ProjectorTraining, identity_gradient, projector_gains
 from synthetic.sweep import default_jobs
 
-REFERENCE = "Gui, Ma and Zhong, arXiv 2306.03335"
 REPLICATES = 16
 R = 1.5
 
@@ -188,11 +188,7 @@ def _predict_nishimori(seed):
 
 _MIXTURE = "Two balanced Gaussian classes, isotropic noise"
 _TRAINED = f"{_MIXTURE}; full 8 x 8 projector from the identity, Adam, batches of 192, so 191 negatives"
-
-
-def _claim(**fields):
-    return Claim(**{"source": "derived", "reference": REFERENCE, "assumptions": _TRAINED, **fields})
-
+_claim = partial(Claim, source="derived", reference=GUI, assumptions=_TRAINED)
 
 CLAIMS = (
     _claim(

@@ -11,6 +11,7 @@ import theory
 from neural import info_nce, numerical_rank, supervised_contrastive, torch_generator
 from neural.seeds import stream_seed
 from synthetic import settings
+from synthetic.claims.papers import GUPTA
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact
 from synthetic.head_training import (
@@ -26,7 +27,6 @@ from synthetic.head_training import (
 from synthetic.population import end_to_end, population_flow, random_start
 from synthetic.views import sample_inputs, sample_pairs
 
-REFERENCE = "Gupta et al., 2022, arXiv 2212.11491"
 MODEL = settings.FOUR_FEATURES
 START, RATIO, FLOW_TIME = 0.6, 3.0, 120.0
 RATIOS, SLOW_TIME = (0.5, 1.0, 3.0, 10.0), 300.0
@@ -310,7 +310,7 @@ CLAIMS = (
         "are [(a^2 + (a^4 + 4 s^2/c)^(1/2))/2]^(1/2).",
         latex=r"w_i^2 = \tfrac12\bigl(a^2 + \sqrt{a^4 + 4s_i^2/c}\bigr)",
         source="derived",
-        reference=f"derived here, on {REFERENCE}, section 4",
+        reference=f"derived here, on {GUPTA}, section 4",
         assumptions="population flow, a = 0.6, c from 0.5 to 10, width 6, head of scale 1e-5",
         control="ratio c^2 for c",
         check=Exact(1e-6),
@@ -335,7 +335,7 @@ CLAIMS = (
         "(1-(1-2 eta lambda)^l)/(2 eta lambda) times as fast.",
         latex=r"c = \frac{1-(1-2\eta\lambda)^l}{2\eta\lambda}",
         source="derived",
-        reference=f"derived here, for {REFERENCE}, equation (8)",
+        reference=f"derived here, for {GUPTA}, equation (8)",
         assumptions="no momentum; l = 1, 3, 5 without and 5 with eta lambda = 0.2; extrapolated from steps "
         "1e-2 and 5e-3",
         control="half the proximal term and half a step more",
@@ -349,7 +349,7 @@ CLAIMS = (
         "feature weighs a.",
         latex=r"\frac{d}{dt} W_1W_1^\top = 0",
         source="derived",
-        reference=f"derived here, for {REFERENCE}, equation (6)",
+        reference=f"derived here, for {GUPTA}, equation (6)",
         assumptions="isotropic start; p = k with four units, and p = 2 with three units, where the encoder turns",
         control="joint training from the same start",
         check=Exact(1e-6),
@@ -361,7 +361,7 @@ CLAIMS = (
         statement="Equations (1) and (6) have the same minimum, and a fixed head does not change it.",
         latex=r"\min_{f,g}L = \min_f\min_g L = \min_f L(g_0\circ f)",
         source="paper",
-        reference=f"{REFERENCE}, sections 4 and 5.2",
+        reference=f"{GUPTA}, sections 4 and 5.2",
         assumptions="this model, an invertible fixed head; the representations differ (gupta-bilevel, "
         "gupta-frozen-head)",
         control="the minimum of a head of three outputs",
@@ -376,7 +376,7 @@ CLAIMS = (
         "decreasing order.",
         latex=r"w_{(i)} = s_{(i)}/a_{(i)}",
         source="derived",
-        reference=f"derived here, on {REFERENCE}, section 5.2 (random and pretrained fixed heads)",
+        reference=f"derived here, on {GUPTA}, section 5.2 (random and pretrained fixed heads)",
         assumptions="random invertible head, vanishing weight decay of the encoder",
         control="one scale for all: s over the mean singular value",
         check=Exact(1e-6),
@@ -389,7 +389,7 @@ CLAIMS = (
         "null space of A.",
         latex=r"W_1 = A^+W + (I - A^+A)W_1(0)",
         source="derived",
-        reference=f"derived here, on {REFERENCE}, section 3.2",
+        reference=f"derived here, on {GUPTA}, section 3.2",
         assumptions="random start, head of rank 3 on six units; the end-to-end map W is the one reached",
         control="null space forgotten",
         check=Exact(1e-8),
@@ -402,7 +402,7 @@ CLAIMS = (
         "imbalance says.",
         latex=r"\|W_1^\top n\|^2 = n^\top(W_1W_1^\top - W_2^\top W_2/c)(0)\,n",
         source="derived",
-        reference=f"derived here, on {REFERENCE}, section 3.2",
+        reference=f"derived here, on {GUPTA}, section 3.2",
         assumptions="joint flow from an unbalanced random start, six units, three outputs, head three times as fast",
         control="the head's term left out",
         check=Exact(1e-8),
@@ -451,7 +451,7 @@ CLAIMS = (
         statement="The embedding of a linear head depends on h_r = A^+ A h only; h_n is not seen and not zero.",
         latex=r"z = Ah_r,\quad Ah_n = 0",
         source="paper",
-        reference=f"{REFERENCE}, equation (4)",
+        reference=f"{GUPTA}, equation (4)",
         assumptions="linear head without bias, trained jointly from a random start",
         control="h_n seen with unit gain, and empty",
         check=Exact(1e-9),
@@ -463,7 +463,7 @@ CLAIMS = (
         statement="The embedding of a linear head has at most the rank of the representation (centred).",
         latex=r"\mathrm{rank}(Z) \le \mathrm{rank}(H)",
         source="paper",
-        reference=f"{REFERENCE}, equation (3)",
+        reference=f"{GUPTA}, equation (3)",
         assumptions="linear head without bias; four input dimensions, six units, three outputs; with a bias "
         "or an MLP it is an "
         "observation, not a law",

@@ -18,13 +18,12 @@ from neural.heads import DirectConfig, FrozenRandomConfig, IdentityConfig, Linea
 from neural.images import DigitsOnPhotographs
 from neural.pretraining import PretrainConfig
 from neural.sparsity import SparseHead
+from synthetic.claims.papers import GUPTA, SONG
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign, Unsupported
 from synthetic.image_heads import HeadScores, measure_settings
 from synthetic.sweep import default_jobs
 
-GUPTA = "Gupta et al., 2022, arXiv 2212.11491"
-SONG = "Song et al., 2023, arXiv 2307.08913"
 MEMBERS = 16
 EPOCHS = 10
 GAIN = {"digit_linear_h": 0.10, "digit_knn_h": 0.16}

@@ -17,6 +17,7 @@ from neural.head_schedules import SGDConfig
 from neural.heads import LinearConfig
 from neural.images import DigitsOnPhotographs
 from neural.pretraining import PretrainConfig
+from synthetic.claims.papers import GUI, GUPTA
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
 from synthetic.image_bank import measure_bank
@@ -25,8 +26,6 @@ from synthetic.image_projectors import AugmentedProjectors, Fit, NoiseSweep, Two
 from synthetic.mixture import signal_gain
 from synthetic.sweep import default_jobs, sweep
 
-GUPTA = "Gupta et al., 2022, arXiv 2212.11491"
-GUI = "Gui, Ma and Zhong, arXiv 2306.03335"
 MEMBERS = 12
 HALF, FEW = 32, 4
 """Outputs of the linear head, of 64 units."""

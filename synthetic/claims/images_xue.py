@@ -18,6 +18,7 @@ from neural.heads import FixedReweightingConfig, HeadConfig, IdentityConfig, MLP
 from neural.images import DigitsOnPhotographs
 from neural.methods import CrossEntropy, MethodConfig, SupCon
 from neural.pretraining import PretrainConfig
+from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Sign, Unsupported
 from synthetic.image_bank import measure_bank
@@ -25,8 +26,7 @@ from synthetic.image_measurements import ProbeScores
 from synthetic.image_transfer import WorstGroup
 from synthetic.sweep import default_jobs
 
-REFERENCE = "Xue et al., ICLR 2024, arXiv 2403.11391"
-TABLES = f"{REFERENCE}, Figure 4 and Tables 1, 2 (the text at hand names them; it has no numbers)"
+TABLES = f"{XUE}, Figure 4 and Tables 1, 2 (the text at hand names them; it has no numbers)"
 MEMBERS, MORE, MOST = 12, 16, 48  # more where the effect is smaller against its spread
 DIGIT = ProbeScores()
 BOTH = ProbeScores(labels=("digit", "photo"))
@@ -132,7 +132,7 @@ CLAIMS = (
         statement="Before the head is more beneficial the more often one view of a pair lacks the digit.",
         latex=r"\mathrm{gap}(p_{drop}=1) > \mathrm{gap}(p_{drop}=0),\ \mathrm{gap} = \mathrm{acc}(h)-\mathrm{acc}(z)",
         source="paper",
-        reference=f"{REFERENCE}, Figure 3b",
+        reference=f"{XUE}, Figure 3b",
         assumptions=f"{SETTING}; SimCLR, MLP head",
         control="the gap falls",
         check=Sign(),
@@ -145,7 +145,7 @@ CLAIMS = (
         "either layer.",
         latex=r"\mathrm{gap}(s=.3) > \mathrm{gap}(s=.9),\ \mathrm{gap}(s=.3) > \mathrm{gap}(s=.1)",
         source="paper",
-        reference=f"{REFERENCE}, Figure 3c",
+        reference=f"{XUE}, Figure 3c",
         assumptions=f"{SETTING}; SimCLR, MLP head, digit dropped from three of four second views",
         control="strong and invisible digits gain more",
         check=Sign(),
@@ -163,7 +163,7 @@ CLAIMS = (
         latex=r"\mathrm{gap}_{digit}(.3) > \mathrm{gap}_{digit}(.75),\ \mathrm{gap}_{photo}(.75) > "
         r"\mathrm{gap}_{photo}(.3)",
         source="derived",
-        reference=f"the weak side of {REFERENCE}, Figure 3c, for both features of the same images",
+        reference=f"the weak side of {XUE}, Figure 3c, for both features of the same images",
         assumptions=f"{SETTING}; SimCLR, MLP head, nothing dropped; linear probe",
         control="the strong feature loses more",
         check=Sign(),
@@ -175,7 +175,7 @@ CLAIMS = (
         statement="Before the head is more beneficial when the digit is very strong than at middle strength.",
         latex=r"\mathrm{gap}(s=.9) > \mathrm{gap}(s=.5)",
         source="paper",
-        reference=f"{REFERENCE}, Figure 3c",
+        reference=f"{XUE}, Figure 3c",
         assumptions=f"{SETTING}; SimCLR, MLP head, digit dropped from three of four second views; gap in absolute "
         "accuracy (the ratio of the errors does grow). Smallest effect: .2, about what the weak side shows",
         control="an effect of .2 planted in the same replicates",
@@ -189,7 +189,7 @@ CLAIMS = (
         statement="Before the head is more beneficial with smaller weight decay.",
         latex=r"\mathrm{gap}(\lambda=10^{-6}) > \mathrm{gap}(\lambda=10^{-2})",
         source="paper",
-        reference=f"{REFERENCE}, Figure 3d",
+        reference=f"{XUE}, Figure 3d",
         assumptions=f"{SETTING}; SimCLR, MLP head, digit dropped from three of four second views; decay of Adam 1e-6 "
         "and 1e-2. Smallest effect: .15, about half of what dropping the digit does",
         control="an effect of .15 planted in the same replicates",

@@ -8,11 +8,11 @@ import numpy as np
 
 import theory
 from synthetic import settings
+from synthetic.claims.papers import SONG
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Exact
 from synthetic.head_training import Penalty, feature_norms, penalised_minimizer
 
-REFERENCE = "Song et al., 2023, arXiv 2307.08913"
 MODEL = settings.FOUR_FEATURES
 ENCODER, HEAD, HEAD_DECAY = 0.02, 0.05, 0.03
 EIGHT = theory.FeatureModel(np.linspace(0.5, 2, 8), np.linspace(0, 0.5, 8), 0.4)
@@ -126,7 +126,7 @@ CLAIMS = (
         "than with weight decay.",
         latex=r"w^{(1)}_i = (\lambda_2 c_i/2\lambda_1)^{1/3}",
         source="derived",
-        reference=f"derived here, on {REFERENCE}, section 5",
+        reference=f"derived here, on {SONG}, section 5",
         assumptions="linear layers, population loss, groups are columns of the head; best of eight starts",
         control="exponent 1/2 before the head",
         check=Exact(1e-6),
@@ -203,7 +203,7 @@ CLAIMS = (
         "the representation increases.",
         latex=r"D(w^2) = (\sum_i w_i^2)^2/\sum_i w_i^4",
         source="paper",
-        reference=f"{REFERENCE}, section 7.2, Figure 3",
+        reference=f"{SONG}, section 7.2, Figure 3",
         assumptions="this model, eight features; effective dimension of the squared feature weights; "
         "penalty 0 to 0.2 with "
         "weight decay .01 on both layers",
@@ -221,7 +221,7 @@ CLAIMS = (
         statement="Of the covariance's eigenvalues, both effective dimensions fall as the penalty on the head grows.",
         latex=r"D(w^2(\phi^2+\sigma^2))",
         source="derived",
-        reference=f"derived here, on {REFERENCE}, section 7.2",
+        reference=f"derived here, on {SONG}, section 7.2",
         assumptions="as song-7.2-weights; penalties 0, 0.1, 0.2: here strong features carry small weights",
         control="effective dimensions of the squared weights",
         check=Exact(1e-5),

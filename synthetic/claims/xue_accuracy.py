@@ -11,11 +11,11 @@ import numpy as np
 import theory
 from neural import torch_generator
 from synthetic import settings
+from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign
 from synthetic.few_shot import Averaging, HardMargin, few_shot_accuracies
 
-REFERENCE = "Xue et al., ICLR 2024, arXiv 2403.11391"
 REPLICATES = 16
 DRAWS = 2000
 LAW_DRAWS = 20_000
@@ -130,7 +130,7 @@ def _scenario_claim(name, usual, changed, sentence, latex, control, wrong):
         statement=sentence,
         latex=latex,
         source="reconstructed",
-        reference=f"{REFERENCE}, Corollary 3.7",
+        reference=f"{XUE}, Corollary 3.7",
         assumptions="linear layers, feature model, ten features; averaging and hard margin, 8 labels, accuracy before "
         f"minus after the head at {usual} (after wins) and {changed} (before wins)",
         control=control,
@@ -219,7 +219,7 @@ CLAIMS = (
         statement="The larger the sample complexity indicator, the lower the accuracy from the same number of labels.",
         latex=r"N_j(w) = \sum_i w_i^2(\phi_i^2+\sigma^2)/(w_j^2\phi_j^2)",
         source="reconstructed",
-        reference=f"{REFERENCE}, Theorem 3.6",
+        reference=f"{XUE}, Theorem 3.6",
         assumptions="ten features, 8 labels; the others louder and louder (averaging and hard margin), and one loud "
         "against nine quiet (averaging)",
         control="radius and margin not squared",
@@ -275,7 +275,7 @@ CLAIMS = (
         "relevant feature's weight falls.",
         latex=r"l^* = \arg\min_l N_j(l/L)",
         source="reconstructed",
-        reference=f"{REFERENCE}, Theorem 3.8 and Figure 5",
+        reference=f"{XUE}, Theorem 3.8 and Figure 5",
         assumptions="eight layers, ten features, averaging on 8 labels, disruption of the target .1, .3, .4, .7",
         control="one-sided retention for two-sided",
         check=Equivalent(2.5),

@@ -9,6 +9,7 @@ import numpy as np
 import theory
 from neural import stream_seed
 from synthetic import settings
+from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
 from synthetic.head_training import (
@@ -23,7 +24,6 @@ from synthetic.population import balanced_start, population_flow, random_start
 from synthetic.subclasses import SubclassTraining, subclass_separability
 from synthetic.thresholded import ThresholdedStart, train_thresholded
 
-REFERENCE = "Xue et al., ICLR 2024, arXiv 2403.11391"
 MODEL = settings.FOUR_FEATURES
 FLOW_TIME = 400.0
 
@@ -214,7 +214,7 @@ CLAIMS = (
         "before it, or its head dies, by the sign of Delta; the limits are exact.",
         latex=r"w_1 \to C/(1+\phi^2),\ b \to \phi C/(1+\phi^2),\ \Delta = h^2 - (1+\phi^2)w_2^2 \le 0",
         source="reconstructed",
-        reference=f"{REFERENCE}, Definition 4.1 and Theorem 4.2; limits derived here",
+        reference=f"{XUE}, Definition 4.1 and Theorem 4.2; limits derived here",
         assumptions="diagonal network with symmetrised ReLUs, no noise, retention 0, gradient flow to time 1e10 (the "
         "amplitude falls as t^(-1/2))",
         control="a linear network: both weights vanish",
@@ -252,7 +252,7 @@ CLAIMS = (
         statement="A subclass feature leaves the embedding as t^(-1/3), and the representation only as t^(-1/6).",
         latex=r"s \sim (24 c_2 t)^{-1/3}",
         source="derived",
-        reference=f"derived here, on {REFERENCE}, section 5",
+        reference=f"derived here, on {XUE}, section 5",
         assumptions="class pairs (class feature rho = 1, subclass features 0), linear layers, balanced "
         "random starts; "
         "slopes of log weight between times 1e4 and 1e5",
@@ -280,7 +280,7 @@ CLAIMS = (
         statement="Balanced layers trained on a squared loss share the singular values of E[y x^T] Sigma^(-1).",
         latex=r"w^{(l)}_i = [(W^{*\top}W^*)^{l/L}]_{ii}^{1/2}",
         source="reconstructed",
-        reference=f"{REFERENCE}, section 5",
+        reference=f"{XUE}, section 5",
         assumptions="two linear layers, augmented views, codes of two outputs that mix features, balanced "
         "random start",
         control="exponent 1/3 for 1/2 before the head",
@@ -293,7 +293,7 @@ CLAIMS = (
         statement="Supervised contrastive training keeps subclasses more separable before the head than after it.",
         latex=r"\mathrm{Acc}_{\mathrm{before}} > \mathrm{Acc}_{\mathrm{after}}",
         source="reconstructed",
-        reference=f"{REFERENCE}, Figure 2",
+        reference=f"{XUE}, Figure 2",
         assumptions="two classes of two subclasses, ReLU networks of width 64 with 2 outputs, 1,000 steps, "
         "starts of scale "
         "0.3; 20 nearest neighbours on clean inputs; one common sample of inputs for the probe",
@@ -307,7 +307,7 @@ CLAIMS = (
         statement="Without a head the representation has the weights that a head would have after it.",
         latex=r"w_i = s_i",
         source="reconstructed",
-        reference=REFERENCE,
+        reference=XUE,
         assumptions="one linear layer, random start, gradient flow of the population loss",
         control="s^(1/2)",
         check=Exact(1e-6),
@@ -321,7 +321,7 @@ CLAIMS = (
         "the head.",
         latex=r"w^{(1)}_i = (\lambda_2/\lambda_1)^{1/4} c_i^{1/2}",
         source="derived",
-        reference=f"derived here, on {REFERENCE} (weight decay)",
+        reference=f"derived here, on {XUE} (weight decay)",
         assumptions="global minimum of the penalised population loss, best of eight random starts",
         control="the two penalties swapped",
         check=Exact(1e-6),
@@ -333,7 +333,7 @@ CLAIMS = (
         statement="Behind a fixed head diag(decay^-i) the encoder weighs s decay^i, in decreasing order of s.",
         latex=r"w_{(i)} = s_{(i)}\,\mathrm{decay}^i",
         source="reconstructed",
-        reference=f"{REFERENCE}, fixed reweighting head",
+        reference=f"{XUE}, fixed reweighting head",
         assumptions="encoder with vanishing weight decay (minima at 2e-5 and 1e-5, extrapolated)",
         control="increasing order",
         check=Exact(1e-6),

@@ -13,6 +13,7 @@ import numpy as np
 
 import theory
 from synthetic import settings
+from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
 from synthetic.feature_training import relative, trained_weights
@@ -25,7 +26,6 @@ from synthetic.population import (
 )
 from synthetic.sweep import default_jobs
 
-REFERENCE = "Xue et al., ICLR 2024, arXiv 2403.11391"
 REPLICATES = 16
 FLOW_TIME = 400.0
 
@@ -205,7 +205,7 @@ CLAIMS = (
         statement="The global minimiser of smallest norm has equal layers: W1 W1^T = W2^T W2.",
         latex=r"\|W_1W_1^\top - W_2^\top W_2\|_F / \|W_1W_1^\top\|_F = 0",
         source="paper",
-        reference=f"{REFERENCE}, Theorem 3.3",
+        reference=f"{XUE}, Theorem 3.3",
         assumptions="two linear layers, spectral contrastive loss, norm |W1^T W1|_F^2 + |W2^T W2|_F^2",
         control="the head's term of the norm counted twice",
         check=Exact(1e-8),
@@ -217,7 +217,7 @@ CLAIMS = (
         statement="Gradient flow conserves W1 W1^T - W2^T W2, so a balanced start stays balanced.",
         latex=r"\frac{d}{dt}(W_1W_1^\top - W_2^\top W_2) = 0",
         source="reconstructed",
-        reference=f"{REFERENCE}, Theorem 3.4 (after Arora et al. 2018)",
+        reference=f"{XUE}, Theorem 3.4 (after Arora et al. 2018)",
         assumptions="gradient flow of the population loss from a random unbalanced start",
         control="W2^T W2 counted twice in the conserved quantity",
         check=Exact(1e-8),
@@ -230,7 +230,7 @@ CLAIMS = (
         "ratio before.",
         latex=r"s_i = \sqrt{\rho_i}\phi_i/(\phi_i^2+\sigma^2),\quad w^{(1)}_i = s_i^{1/2}",
         source="reconstructed",
-        reference=f"{REFERENCE}, Theorem 3.5",
+        reference=f"{XUE}, Theorem 3.5",
         assumptions="two linear layers, balanced random start, gradient flow of the population loss",
         control="exponent 1/3 for 1/2 before the head",
         check=Exact(1e-7),
@@ -242,7 +242,7 @@ CLAIMS = (
         statement="After layer l of L balanced linear layers the weights are s^(l/L).",
         latex=r"w^{(l)}_i = s_i^{l/L}",
         source="reconstructed",
-        reference=f"{REFERENCE}, Theorem 3.8",
+        reference=f"{XUE}, Theorem 3.8",
         assumptions="four linear layers, balanced random start, gradient flow of the population loss",
         control="exponents (l-1)/(L-1), counted from the input",
         check=Exact(1e-7),
@@ -279,7 +279,7 @@ CLAIMS = (
         statement="Linear networks trained on samples reach sqrt(s) before and s after the head.",
         latex=r"w^{(1)}_i = s_i^{1/2},\quad w^{(2)}_i = s_i",
         source="reconstructed",
-        reference=f"{REFERENCE}, Theorem 3.5",
+        reference=f"{XUE}, Theorem 3.5",
         assumptions="plain SGD without momentum, step 0.01, batches of 256, 8,000 steps, small start; gradient "
         "noise at larger steps makes the layers unequal",
         control="exponent 1/3 for 1/2 before the head",
@@ -294,7 +294,7 @@ CLAIMS = (
         statement="After the head of a ReLU network, equally strong features weigh s: the more disrupted, the less.",
         latex=r"w_i = (1-\alpha_i)\phi_i/(\phi_i^2+\sigma^2)",
         source="reconstructed",
-        reference=f"{REFERENCE}, Figure 1 left",
+        reference=f"{XUE}, Figure 1 left",
         assumptions="two-layer ReLU network, width 100, 20 outputs (room for the constant and the "
         "products of features that outweigh the most disrupted one), 8,000 steps of SGD with momentum",
         control="one-sided retention for two-sided",
@@ -308,7 +308,7 @@ CLAIMS = (
         "it.",
         latex=r"w^{(1)}_i/w^{(1)}_1 > w^{(2)}_i/w^{(2)}_1",
         source="paper",
-        reference=f"{REFERENCE}, Figure 1 left",
+        reference=f"{XUE}, Figure 1 left",
         assumptions="as xue-fig1-left-after",
         control="before and after swapped",
         check=Sign(),
@@ -335,7 +335,7 @@ CLAIMS = (
         "the constant; the others weigh s.",
         latex=r"w = \mathrm{layer\ weights}(p-1)",
         source="derived",
-        reference=f"derived here, on {REFERENCE}, Figure 1 right",
+        reference=f"derived here, on {XUE}, Figure 1 right",
         assumptions="two-layer ReLU network without bias, width 100, 5 outputs, 20,000 steps of SGD with momentum",
         control="no direction for the constant: layer weights at p",
         check=Equivalent(0.15),
@@ -348,7 +348,7 @@ CLAIMS = (
         "the weakest feature is present before and absent after.",
         latex=r"w^{(1)}_i/w^{(1)}_2 > w^{(2)}_i/w^{(2)}_2",
         source="paper",
-        reference=f"{REFERENCE}, Figure 1 right",
+        reference=f"{XUE}, Figure 1 right",
         assumptions="as xue-fig1-right-after; as many outputs as features",
         control="before and after swapped",
         check=Sign(),
@@ -373,7 +373,7 @@ CLAIMS = (
         statement="A linear network with as many outputs as features keeps all of them at s.",
         latex=r"w = \mathrm{layer\ weights}(p)",
         source="reconstructed",
-        reference=f"{REFERENCE}, Theorem 3.5",
+        reference=f"{XUE}, Theorem 3.5",
         assumptions="two linear layers, 5 outputs, 20,000 steps of SGD with momentum",
         control="one direction lost to a constant: layer weights at p - 1",
         check=Equivalent(0.15),
