@@ -255,7 +255,8 @@ def example_views(config: PretrainConfig, index: Tensor) -> tuple[Tensor, Tensor
 _KEPT: dict[Hashable, tuple[list[tuple[Tensor, Tensor]], list[Tensor]]] = {}
 """Epochs of views, and the states of the streams after them; the oldest goes first."""
 _KEPT_LOCK = Lock()
-_KEPT_EPOCHS, _KEPT_NUMBERS = 24, 2**21
+_KEPT_EPOCHS = 24
+_KEPT_NUMBERS = 2**21  # of an epoch that is kept, at most: 8 MiB
 
 
 class _Views:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from torch import nn
@@ -93,9 +94,7 @@ def measure_bank(
     list of dict
         In the order of `configs`.
     """
-    unique = sorted(
-        dict.fromkeys(configs), key=lambda config: config.member
-    )  # runs of a member share their views
+    unique = sorted(dict.fromkeys(configs), key=attrgetter("member"))  # runs of a member share their views
     points = [Measurement(measurement, config) for config in unique]
     results = dict(zip(unique, sweep(measured, points, jobs=jobs, label=label), strict=True))
     return [results[config] for config in configs]
