@@ -441,7 +441,7 @@ def draw_ranks(summary: dict) -> Figure:
         for axes, (probe, title) in zip(scatter, PROBES.items(), strict=True):
             for i, (head, values) in enumerate(heads.items()):
                 x, y = values["deficit"], values[probe]
-                colour, marker = PALETTE[i % 10], "os^Dv<>Pp*X"[i]
+                colour, marker = (*PALETTE[:10], "black")[i], "os^Dv<>Pp*X"[i]
                 axes.errorbar(
                     x["mean"],
                     y["mean"],

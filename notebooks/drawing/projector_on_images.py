@@ -73,7 +73,7 @@ def predicted_gain(fit: Fit, signal_norm, sigma, dim: int):
     return theory.projector_gain(fit.loss, signal_norm, sigma, **more)
 
 
-def _predictions(point: dict):
+def _prediction(point: dict):
     return predicted_gain(**point)
 
 
@@ -117,21 +117,13 @@ def noise_data(
     first = next(iter(results.values()))
     norms = np.array([one["signal_norm"] for one in first])
     fine = np.linspace(0.8 * min(sigmas), 1.1 * max(sigmas), FINE)
-    places = {"at": (norms, np.array(sigmas)[:, None]), "fine": (norms.mean(), fine)}
-    predictions = sweep(  # the cosine's minimum is searched, a third of a second a point
-        _predictions,
-        [
-            {"fit": fit, "signal_norm": r, "sigma": sigma, "dim": components}
-            for fit in chosen.values()
-            for r, sigma in places.values()
-        ],
-        jobs=jobs,
-        cache=None,
-        label=f"{label} theory",
-    )
-    predictions = {
-        name: dict(zip(places, predictions[2 * i : 2 * i + 2], strict=True)) for i, name in enumerate(chosen)
-    }
+    points = [
+        {"fit": fit, "signal_norm": r, "sigma": sigma, "dim": components}
+        for fit in chosen.values()
+        for r, sigma in ((norms, np.array(sigmas)[:, None]), (norms.mean(), fine))
+    ]
+    # by the workers: the cosine's minimum is searched, a third of a second for each gain
+    predictions = iter(sweep(_prediction, points, jobs=jobs, cache=None, label=f"{label} theory"))
     data = {
         "sigma": list(sigmas),
         "fine_sigma": fine,
@@ -144,14 +136,14 @@ def noise_data(
     }
     for name in chosen:
         gain, after = (np.array([one[key] for one in results[name]]).T for key in ("gain", "after"))
-        predicted = predictions[name]["at"]
+        predicted, line = next(predictions), next(predictions)
         data["fits"][name] = {
             "gain": estimate(gain),
             "error": estimate(np.log(gain / predicted)),
             "after": estimate(after),
             "predicted": predicted.mean(axis=1),
             "predicted_after": _averaging(norms, predicted - 1, components).mean(axis=1),
-            "fine": predictions[name]["fine"],
+            "fine": line,
         }
     return data
 

@@ -170,7 +170,7 @@ def draw_spare(data: dict) -> Figure:
                 xticklabels=[f"{v:g}" for v in data["phi"]],
                 xlabel=r"strength, $\phi_i$",
             )
-            axes.legend(loc="lower left")
+            axes.legend(loc="lower right")
         figure.axes[0].set(ylabel="weight relative to feature 2", ylim=(0, None))
     return figure
 
