@@ -1,13 +1,13 @@
 """Networks and their training: losses, ensembles trained at once, spectra."""
 
 from neural.devices import resolve_device
-from neural.ensemble import Member, Shape, TrainResult, train
+from neural.ensemble.networks import Network
+from neural.ensemble.streams import PairSource
+from neural.ensemble.train import Member, Shape, TrainResult, train
 from neural.losses import info_nce, nt_xent, spectral, spectral_gradient, supervised_contrastive
-from neural.networks import Network
+from neural.measures.spectra import effective_rank, numerical_rank, participation_ratio, spectrum, stable_rank
 from neural.progress import LineReporter
 from neural.seeds import stream_seed, torch_generator
-from neural.spectra import effective_rank, numerical_rank, participation_ratio, spectrum, stable_rank
-from neural.streams import PairSource
 
 __all__ = [
     "LineReporter",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from neural.loss_gradients import SpectralGradient
+from neural.ensemble.loss_gradients import SpectralGradient
 
 Similarity = Literal["inner", "cosine", "euclidean"]
 

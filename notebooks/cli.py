@@ -179,7 +179,7 @@ class _ClaimTable:
 
 def _write_ledgers(results, arguments, complete):
     from synthetic.claims.ledger import write_ledger
-    from synthetic.files import clone_root, write_atomically
+    from synthetic.store.files import clone_root, write_atomically
 
     if arguments.json:
         content = json.dumps([result.to_json() for result in results], indent=1) + "\n"

@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 
-from synthetic.files import clone_root, write_atomically
+from synthetic.store.files import clone_root, write_atomically
 
 PACKAGES = ("projhead", "numpy", "scipy", "torch", "scikit-learn", "matplotlib")
 _STYLE = {

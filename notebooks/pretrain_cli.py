@@ -69,10 +69,10 @@ def train_run(arguments):
     arguments : argparse.Namespace
         See `add_train_arguments`.
     """
-    from neural.pretraining import pretrain
     from neural.progress import EpochReporter
-    from neural.recipes import recipe_to_json
-    from synthetic.files import write_atomically
+    from neural.training.pretraining import pretrain
+    from neural.training.recipes import recipe_to_json
+    from synthetic.store.files import write_atomically
 
     config = build_config(arguments)
     out = arguments.out
@@ -92,9 +92,9 @@ def probe_run(arguments):
     arguments : argparse.Namespace
         See `add_probe_arguments`.
     """
-    from neural.evaluation import extract, probe_layers
-    from neural.pretraining import load_pretrained
-    from synthetic.files import write_atomically
+    from neural.training.features import extract, probe_layers
+    from neural.training.pretraining import load_pretrained
+    from synthetic.store.files import write_atomically
 
     run = load_pretrained(arguments.run / CHECKPOINT, device=arguments.device)
     train, test = (extract(run, split, stages=True) for split in (run.train, run.test))
@@ -128,15 +128,15 @@ def build_config(arguments):
 
     Returns
     -------
-    neural.pretraining.PretrainConfig
+    neural.training.pretraining.PretrainConfig
 
     Raises
     ------
     ValueError
         For a name, field or value that does not exist.
     """
-    from neural.pretraining import PretrainConfig
-    from neural.recipes import recipe_from_json
+    from neural.training.pretraining import PretrainConfig
+    from neural.training.recipes import recipe_from_json
 
     fields = _overrides(arguments)
     config = recipe_from_json(arguments.config.read_text()) if arguments.config else PretrainConfig()
@@ -148,7 +148,7 @@ def build_config(arguments):
             config = dataclasses.replace(config, **{part: _make(kind, part, given)})
     config = dataclasses.replace(config, schedule=_with_optimizer(config.schedule, arguments))
     if arguments.sparsity is not None:
-        from neural.sparsity import SparseHead
+        from neural.models.sparsity import SparseHead
 
         config = dataclasses.replace(config, sparsity=SparseHead(arguments.sparsity))
     if arguments.frozen_from is not None:
@@ -162,7 +162,7 @@ def format_probes(scores, protocol):
     Parameters
     ----------
     scores : dict of label -> layer -> probe -> float
-        See `neural.evaluation.probe_layers`.
+        See `neural.training.features.probe_layers`.
     protocol : dict of str
         What each probe is.
     """
@@ -179,11 +179,11 @@ def format_probes(scores, protocol):
 
 def _choices():
     """Names of the command line: part of the configuration -> name -> recipe class or (class, fields)."""
-    from neural.datasets import DATASETS
-    from neural.encoders import ENCODERS
-    from neural.head_schedules import SCHEDULES
-    from neural.heads import HEADS
-    from neural.methods import METHODS
+    from neural.data.datasets import DATASETS
+    from neural.models.encoders import ENCODERS
+    from neural.models.heads import HEADS
+    from neural.training.methods import METHODS
+    from neural.training.schedules import SCHEDULES
 
     return {"data": DATASETS, "method": METHODS, "head": HEADS, "schedule": SCHEDULES, "encoder": ENCODERS}
 
@@ -258,7 +258,7 @@ def _changed(recipe, fields, path):
 
 def _with_optimizer(schedule, arguments):
     """Schedule with the optimiser that the options name, on encoder and head alike."""
-    from neural.head_schedules import AdamConfig, SGDConfig
+    from neural.training.schedules import AdamConfig, SGDConfig
 
     kinds = {"adam": AdamConfig, "sgd": SGDConfig}
     optimizer = schedule.optimizer
@@ -276,9 +276,9 @@ def _with_optimizer(schedule, arguments):
 
 def _head_of(folder):
     """Fixed head that repeats the linear head of a run."""
-    from neural.evaluation import head_matrix
-    from neural.heads import FrozenGivenConfig
-    from neural.pretraining import load_pretrained
+    from neural.models.heads import FrozenGivenConfig
+    from neural.training.features import head_matrix
+    from neural.training.pretraining import load_pretrained
 
     matrix = head_matrix(load_pretrained(folder / CHECKPOINT, device="cpu").head)
     if matrix is None:

@@ -1,16 +1,16 @@
 """The papers' worlds: samplers of the feature model, experiments in it, sweeps and their cache."""
 
-from synthetic.feature_training import (
+from synthetic.features.few_shot import Averaging, HardMargin, accuracy_of, few_shot_accuracies
+from synthetic.features.training import (
     FeatureTraining,
     TrainedWeights,
     relative,
     train_features,
     trained_weights,
 )
-from synthetic.feature_weights import Measured, empirical_constant, empirical_layer_weights
-from synthetic.few_shot import Averaging, HardMargin, accuracy_of, few_shot_accuracies
-from synthetic.sweep import SweepError, grid, sweep
-from synthetic.views import FeatureViews, sample_inputs, sample_pairs
+from synthetic.features.views import FeatureViews, sample_inputs, sample_pairs
+from synthetic.features.weights import Measured, empirical_constant, empirical_layer_weights
+from synthetic.store.sweep import SweepError, grid, sweep
 
 __all__ = [
     "Averaging",

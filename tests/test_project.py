@@ -6,7 +6,7 @@ from importlib.metadata import entry_points, version
 
 import pytest
 
-from synthetic.files import clone_root
+from synthetic.store.files import clone_root
 
 ROOT = clone_root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

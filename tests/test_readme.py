@@ -10,7 +10,7 @@ import pytest
 
 from notebooks.catalogue import notebook_names
 from synthetic.claims import CLAIMS
-from synthetic.files import clone_root
+from synthetic.store.files import clone_root
 
 ROOT = clone_root()
 COLUMNS = ("statement", "function", "claims", "test", "notebook", "figure", "boundary")

@@ -1,56 +1,26 @@
 """What theory says about projection heads: closed forms and exact solvers, numpy in, numpy out, float64."""
 
-from theory.averaging import averaging_accuracy, averaging_crossings
-from theory.conservation import decayed_imbalance, frozen_head_encoder, imbalance, null_space_energy
-from theory.convex_losses import MarginProx
-from theory.downstream import (
-    Limits,
-    Overlaps,
-    accuracy_limits,
-    downstream_accuracy,
-    downstream_overlaps,
-    misaligned_accuracy,
-    penalty_from_alpha,
-    penalty_from_c,
-    spiked_accuracy,
-)
-from theory.downstream_averaging import averaging_projector_accuracy
-from theory.downstream_slopes import expansion_slope, optimal_penalty, penalty_slope, reversal_onset
-from theory.dynamics import learning_curve
 from theory.errors import AssumptionError, ConvergenceError
-from theory.features import FeatureModel, view_moments
-from theory.hard_margin import separability_signal, separability_threshold
-from theory.heads import (
+from theory.features.averaging import averaging_accuracy, averaging_crossings
+from theory.features.conservation import decayed_imbalance, frozen_head_encoder, imbalance, null_space_energy
+from theory.features.dynamics import learning_curve
+from theory.features.heads import (
     EffectiveDimensions,
     effective_dimensions,
     inner_steps_ratio,
     post_head_weights,
     pre_head_weights,
 )
-from theory.nonlinear import ThresholdedLimit, ThresholdedPath, thresholded_limit, thresholded_path
-from theory.projector import (
-    Metric,
-    expansion_threshold,
-    local_temperature,
-    projector_gain,
-    projector_loss,
-    projector_metric,
+from theory.features.model import FeatureModel, view_moments
+from theory.features.penalties import PenalisedWeights, drop_penalty, drop_strength, penalised_weights
+from theory.features.sample_complexity import (
+    Boundary,
+    before_head_boundary,
+    best_depth,
+    best_layer,
+    sample_complexity,
 )
-from theory.projector_classes import common_mean_gain, contrast_gain
-from theory.projector_cosine import cosine_expands, cosine_expansion_margin, cosine_gain_limit, cosine_loss
-from theory.projector_negatives import finite_negatives_loss, finite_negatives_metric
-from theory.projector_other import (
-    ModeWeights,
-    barlow_twins_gain,
-    class_positive_metric,
-    decoupled_inner_loss,
-    decoupled_inner_metric,
-    predictor_weights,
-    vicreg_gain,
-)
-from theory.ridge import multiclass_ridge_accuracy
-from theory.sample_complexity import Boundary, before_head_boundary, best_depth, best_layer, sample_complexity
-from theory.schemes import (
+from theory.features.schemes import (
     Bilevel,
     FixedReweighting,
     FrozenHead,
@@ -61,10 +31,56 @@ from theory.schemes import (
     SparseHead,
     WeightDecay,
 )
-from theory.sparse_head import PenalisedWeights, drop_penalty, drop_strength, penalised_weights
-from theory.spectral import layer_weights, spectral_loss, spectral_minimizer, spectral_minimum
-from theory.spectrum import spectrum_accuracy
-from theory.supervised import Collapse, class_pair_model, collapse_asymptote, supervised_layer_weights
+from theory.features.spectral import layer_weights, spectral_loss, spectral_minimizer, spectral_minimum
+from theory.features.supervised import (
+    Collapse,
+    class_pair_model,
+    collapse_asymptote,
+    supervised_layer_weights,
+)
+from theory.features.threshold import ThresholdedLimit, ThresholdedPath, thresholded_limit, thresholded_path
+from theory.mixture.downstream.accuracy import (
+    Limits,
+    Overlaps,
+    accuracy_limits,
+    downstream_accuracy,
+    downstream_overlaps,
+    misaligned_accuracy,
+    penalty_from_alpha,
+    penalty_from_c,
+    spiked_accuracy,
+)
+from theory.mixture.downstream.averaging import averaging_projector_accuracy
+from theory.mixture.downstream.hard_margin import separability_signal, separability_threshold
+from theory.mixture.downstream.losses import MarginProx
+from theory.mixture.downstream.ridge import multiclass_ridge_accuracy
+from theory.mixture.downstream.slopes import expansion_slope, optimal_penalty, penalty_slope, reversal_onset
+from theory.mixture.downstream.spectrum import spectrum_accuracy
+from theory.mixture.projector.classes import common_mean_gain, contrast_gain
+from theory.mixture.projector.cosine import (
+    cosine_expands,
+    cosine_expansion_margin,
+    cosine_gain_limit,
+    cosine_loss,
+)
+from theory.mixture.projector.gain import (
+    Metric,
+    expansion_threshold,
+    local_temperature,
+    projector_gain,
+    projector_loss,
+    projector_metric,
+)
+from theory.mixture.projector.negatives import finite_negatives_loss, finite_negatives_metric
+from theory.mixture.projector.other_losses import (
+    ModeWeights,
+    barlow_twins_gain,
+    class_positive_metric,
+    decoupled_inner_loss,
+    decoupled_inner_metric,
+    predictor_weights,
+    vicreg_gain,
+)
 
 __all__ = [
     "AssumptionError",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from notebooks.bench.measures import Measure
 from notebooks.bench.report import busy_warning, machine, moved, read_measures, tables, to_json
-from synthetic.files import write_atomically
+from synthetic.store.files import write_atomically
 
 PARTS = ("theory", "engine", "notebooks")
 

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from neural import Member, Shape, torch_generator, train
-from neural.streams import block_steps
+from neural.ensemble.streams import block_steps
 from notebooks.bench.gates import gates
 from notebooks.bench.measures import Measure
 from notebooks.bench.peers import IMPROVED, PLAIN, modules_of, plain_pairs, train_plainly, train_with_care
-from synthetic.views import FeatureViews
-from theory.features import FeatureModel
+from synthetic.features.views import FeatureViews
+from theory.features.model import FeatureModel
 
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neural import Member, Shape, TrainResult, train
 from notebooks.bench.peers import PLAIN, modules_of, train_plainly
-from synthetic.views import FeatureViews
+from synthetic.features.views import FeatureViews
 
 STEPS = 15
 

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import skip_init
 
 from neural import Network, spectral
-from theory.features import FeatureModel
+from theory.features.model import FeatureModel
 
 Pairs = Iterable[tuple[Tensor, Tensor]]
 PairLoss = Callable[[Tensor, Tensor], Tensor]

@@ -17,8 +17,8 @@ import theory
 from synthetic.claims.papers import GUI
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import AtMost, Equivalent, Exact, Sign
-from synthetic.downstream_simulation import Downstream, downstream_accuracies, repeated_accuracies, separable
-from synthetic.sweep import default_jobs
+from synthetic.mixture.downstream import Downstream, downstream_accuracies, repeated_accuracies, separable
+from synthetic.store.sweep import default_jobs
 
 REPLICATES = 16
 SIGNAL, RATIO, DIM_DOWN, REPEATS = 2.0, 2.0, 200, 64

@@ -17,8 +17,8 @@ from neural import stream_seed
 from synthetic.claims.papers import GUI
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign
-from synthetic.projector_training import ProjectorTraining, identity_gradient, projector_gains
-from synthetic.sweep import default_jobs
+from synthetic.mixture.projectors import ProjectorTraining, identity_gradient, projector_gains
+from synthetic.store.sweep import default_jobs
 
 REPLICATES = 16
 R = 1.5

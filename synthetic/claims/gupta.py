@@ -10,11 +10,11 @@ import torch
 import theory
 from neural import info_nce, numerical_rank, supervised_contrastive, torch_generator
 from neural.seeds import stream_seed
-from synthetic import settings
 from synthetic.claims.papers import GUPTA
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact
-from synthetic.head_training import (
+from synthetic.features import settings
+from synthetic.features.head_training import (
     Alternation,
     alternating_descent,
     bilevel_flow,
@@ -24,8 +24,8 @@ from synthetic.head_training import (
     population_loss,
     sampled_descent,
 )
-from synthetic.population import end_to_end, population_flow, random_start
-from synthetic.views import sample_inputs, sample_pairs
+from synthetic.features.population import end_to_end, population_flow, random_start
+from synthetic.features.views import sample_inputs, sample_pairs
 
 MODEL = settings.FOUR_FEATURES
 START, RATIO, FLOW_TIME = 0.6, 3.0, 120.0

@@ -12,17 +12,17 @@ from functools import cache
 
 import numpy as np
 
-from neural.encoders import SmallConvConfig
-from neural.head_schedules import AdamConfig, Alternating
-from neural.heads import DirectConfig, FrozenRandomConfig, IdentityConfig, LinearConfig, MLPConfig
-from neural.images import DigitsOnPhotographs
-from neural.pretraining import PretrainConfig
-from neural.sparsity import SparseHead
+from neural.data.digits import DigitsOnPhotographs
+from neural.models.encoders import SmallConvConfig
+from neural.models.heads import DirectConfig, FrozenRandomConfig, IdentityConfig, LinearConfig, MLPConfig
+from neural.models.sparsity import SparseHead
+from neural.training.pretraining import PretrainConfig
+from neural.training.schedules import AdamConfig, Alternating
 from synthetic.claims.papers import GUPTA, SONG
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign, Unsupported
-from synthetic.image_heads import HeadScores, measure_settings
-from synthetic.sweep import default_jobs
+from synthetic.images.heads import HeadScores, measure_settings
+from synthetic.store.sweep import default_jobs
 
 MEMBERS = 16
 EPOCHS = 10

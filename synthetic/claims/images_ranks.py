@@ -12,19 +12,19 @@ from functools import cache
 import numpy as np
 
 import theory
-from neural.encoders import SmallConvConfig
-from neural.head_schedules import SGDConfig
-from neural.heads import LinearConfig
-from neural.images import DigitsOnPhotographs
-from neural.pretraining import PretrainConfig
+from neural.data.digits import DigitsOnPhotographs
+from neural.models.encoders import SmallConvConfig
+from neural.models.heads import LinearConfig
+from neural.training.pretraining import PretrainConfig
+from neural.training.schedules import SGDConfig
 from synthetic.claims.papers import GUI, GUPTA
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
-from synthetic.image_bank import measure_bank
-from synthetic.image_null_space import NullSpaceScores, TopTraining, train_top
-from synthetic.image_projectors import AugmentedProjectors, Fit, NoiseSweep, TwoClasses, augmented_projectors
-from synthetic.mixture import signal_gain
-from synthetic.sweep import default_jobs, sweep
+from synthetic.images.bank import measure_bank
+from synthetic.images.null_space import NullSpaceScores, TopTraining, train_top
+from synthetic.images.projectors import AugmentedProjectors, Fit, NoiseSweep, TwoClasses, augmented_projectors
+from synthetic.mixture.samples import signal_gain
+from synthetic.store.sweep import default_jobs, sweep
 
 MEMBERS = 12
 HALF, FEW = 32, 4

@@ -13,18 +13,18 @@ from functools import cache
 
 import numpy as np
 
-from neural.head_schedules import AdamConfig, Joint
-from neural.heads import FixedReweightingConfig, HeadConfig, IdentityConfig, MLPConfig
-from neural.images import DigitsOnPhotographs
-from neural.methods import CrossEntropy, MethodConfig, SupCon
-from neural.pretraining import PretrainConfig
+from neural.data.digits import DigitsOnPhotographs
+from neural.models.heads import FixedReweightingConfig, HeadConfig, IdentityConfig, MLPConfig
+from neural.training.methods import CrossEntropy, MethodConfig, SupCon
+from neural.training.pretraining import PretrainConfig
+from neural.training.schedules import AdamConfig, Joint
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Sign, Unsupported
-from synthetic.image_bank import measure_bank
-from synthetic.image_measurements import ProbeScores
-from synthetic.image_transfer import WorstGroup
-from synthetic.sweep import default_jobs
+from synthetic.images.bank import measure_bank
+from synthetic.images.scores import ProbeScores
+from synthetic.images.transfer import WorstGroup
+from synthetic.store.sweep import default_jobs
 
 TABLES = f"{XUE}, Figure 4 and Tables 1, 2 (the text at hand names them; it has no numbers)"
 MEMBERS, MORE, MOST = 12, 16, 48  # more where the effect is smaller against its spread

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from synthetic.claims.registry import ClaimResult
 from synthetic.claims.rule import FALSE_ALARM, LEDGER_COMPARISONS, MIN_POWER, MIN_RESOLUTION
-from synthetic.files import write_atomically
+from synthetic.store.files import write_atomically
 
 _COLUMNS = ("id", "source", "predicted", "measured", "interval", "resolution", "verdict", "control")
 

@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 
 import theory
-from synthetic import settings
 from synthetic.claims.papers import SONG
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Exact
-from synthetic.head_training import Penalty, feature_norms, penalised_minimizer
+from synthetic.features import settings
+from synthetic.features.head_training import Penalty, feature_norms, penalised_minimizer
 
 MODEL = settings.FOUR_FEATURES
 ENCODER, HEAD, HEAD_DECAY = 0.02, 0.05, 0.03

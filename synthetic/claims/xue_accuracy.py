@@ -10,11 +10,11 @@ import numpy as np
 
 import theory
 from neural import torch_generator
-from synthetic import settings
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign
-from synthetic.few_shot import Averaging, HardMargin, few_shot_accuracies
+from synthetic.features import settings
+from synthetic.features.few_shot import Averaging, HardMargin, few_shot_accuracies
 
 REPLICATES = 16
 DRAWS = 2000

@@ -8,11 +8,11 @@ import numpy as np
 
 import theory
 from neural import stream_seed
-from synthetic import settings
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
-from synthetic.head_training import (
+from synthetic.features import settings
+from synthetic.features.head_training import (
     Penalty,
     feature_norms,
     frozen_head_minimizer,
@@ -20,9 +20,9 @@ from synthetic.head_training import (
     penalised_minimizer,
     squared_loss_flow,
 )
-from synthetic.population import balanced_start, population_flow, random_start
-from synthetic.subclasses import SubclassTraining, subclass_separability
-from synthetic.thresholded import ThresholdedStart, train_thresholded
+from synthetic.features.population import balanced_start, population_flow, random_start
+from synthetic.features.subclasses import SubclassTraining, subclass_separability
+from synthetic.features.thresholded import ThresholdedStart, train_thresholded
 
 MODEL = settings.FOUR_FEATURES
 FLOW_TIME = 400.0

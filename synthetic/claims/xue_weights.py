@@ -12,19 +12,19 @@ from functools import cache
 import numpy as np
 
 import theory
-from synthetic import settings
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
-from synthetic.feature_training import relative, trained_weights
-from synthetic.population import (
+from synthetic.features import settings
+from synthetic.features.population import (
     balanced_start,
     end_to_end,
     population_flow,
     random_start,
     smallest_norm_minimizer,
 )
-from synthetic.sweep import default_jobs
+from synthetic.features.training import relative, trained_weights
+from synthetic.store.sweep import default_jobs
 
 REPLICATES = 16
 FLOW_TIME = 400.0

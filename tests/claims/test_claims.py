@@ -6,7 +6,7 @@ import pytest
 
 from synthetic.claims import CLAIMS, run_claim
 from synthetic.claims.rule import LEDGER_COMPARISONS, MIN_RESOLUTION
-from synthetic.files import clone_root
+from synthetic.store.files import clone_root
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)

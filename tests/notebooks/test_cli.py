@@ -11,7 +11,7 @@ from notebooks import cli, runner
 from notebooks.cli import main
 from notebooks.runner import NotebookRun
 from synthetic.claims import ledger
-from synthetic.files import clone_root
+from synthetic.store.files import clone_root
 
 
 @pytest.fixture(autouse=True)

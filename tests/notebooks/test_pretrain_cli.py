@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from neural.head_schedules import AdamConfig, Alternating, Joint, SGDConfig
-from neural.heads import DeepMLPConfig, FrozenGivenConfig, PCAConfig
-from neural.methods import SupCon
-from neural.recipes import recipe_from_json
-from neural.sparsity import SparseHead
+from neural.models.heads import DeepMLPConfig, FrozenGivenConfig, PCAConfig
+from neural.models.sparsity import SparseHead
+from neural.training.methods import SupCon
+from neural.training.recipes import recipe_from_json
+from neural.training.schedules import AdamConfig, Alternating, Joint, SGDConfig
 from notebooks.cli import main
 
 TINY = ["--epochs", "1", "--batch", "64", "--set", "data.train_size=128", "--set", "data.patches=4"]

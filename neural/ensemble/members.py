@@ -1,0 +1,166 @@
+"""What the members of an ensemble share and what may differ between them."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from neural.ensemble.layout import Layout
+from neural.ensemble.networks import Activation, check_activation
+from neural.ensemble.objectives import LOSSES, Loss
+from neural.ensemble.streams import PairSource
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+OPTIMIZERS = ("sgd", "adam")
+_CACHE = 2**21
+
+
+@dataclass(frozen=True)
+class Member:
+    """What may differ between the members of an ensemble.
+
+    Parameters
+    ----------
+    seed : int >= 0
+        Of the initial weights: members with equal seed (and shape, init_scale) start equal.
+    data : PairSource
+        Hashable, with attribute `dim` and method `sample_pairs(n, generator, dtype)` -> (x1, x2), (n, dim)
+        tensors on the generator's device; for the supervised contrastive loss `sample_labelled_views`, which
+        also returns (n,) int64 labels. Called from several threads.
+    data_seed : int >= 0, optional
+        Of the batches; by default `seed`. Members with equal (data, data_seed) see the same batches; members
+        with equal data_seed and different data use the same random numbers.
+    lr : float > 0
+    momentum : float in [0, 1)
+        Not used by Adam.
+    weight_decay : float >= 0
+        Torch's convention: adds (weight_decay/2)|w|^2, biases included.
+    init_scale : float > 0
+        Standard deviation of every initial weight; biases start at 0.
+    temperature : float > 0
+        Not used by the spectral loss.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
+    """
+
+    seed: int
+    data: PairSource
+    data_seed: int | None = None
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    init_scale: float = 0.02
+    temperature: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_integer("seed", self.seed, 0)
+        if self.data_seed is None:
+            object.__setattr__(self, "data_seed", self.seed)
+        check_integer("data_seed", self.data_seed, 0)
+        for name in ("lr", "init_scale", "temperature"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be >= 0 and finite, got {self.weight_decay}")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What all members of an ensemble share: everything that changes tensor shapes or code.
+
+    Parameters
+    ----------
+    dim, width, embed_dim : int >= 1
+        Input, representation (before the head) and embedding (after the head) dimension.
+    batch : int >= 2
+        Positive pairs per step.
+    steps : int >= 0
+        Updates; 0 returns the initial networks.
+    activation : {"relu", "linear"}
+        Of the hidden layer.
+    bias : bool
+    loss : {"spectral", "info_nce", "nt_xent", "supervised_contrastive"} or callable
+        A callable takes (z1, z2, temperature), (C, B, p) twice and (C,), and returns (C,) losses, each of its
+        own member only; for instance `functools.partial(info_nce, similarity="cosine")`.
+    optimizer : {"sgd", "adam"}
+    dtype : {"float32", "float64"}
+        Initial weights do not depend on it beyond rounding; the random numbers of the data usually do.
+    chunk : int >= 1, optional
+        Members that one worker trains at once. Part of the identity of a run: results agree between chunk
+        sizes to round-off only. By default `chunk_size` on the CPU, and on CUDA as many as fit into memory.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range or unknown.
+    """
+
+    dim: int
+    width: int
+    embed_dim: int
+    batch: int
+    steps: int
+    activation: Activation = "relu"
+    bias: bool = False
+    loss: Loss = "spectral"
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    dtype: Literal["float32", "float64"] = "float32"
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("dim", 1),
+            ("width", 1),
+            ("embed_dim", 1),
+            ("batch", 2),
+            ("steps", 0),
+        ):
+            check_integer(name, getattr(self, name), least)
+        if self.chunk is not None:
+            check_integer("chunk", self.chunk, 1)
+        check_activation(self.activation)
+        if not callable(self.loss):
+            _check_choice("loss", self.loss, LOSSES)
+        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        _check_choice("dtype", self.dtype, tuple(DTYPES))
+
+    @property
+    def chunk_size(self) -> int:
+        """`chunk`, or by default the number of members whose working memory fits into 2 MiB, from 1 to 16."""
+        return self.chunk or min(max(1, _CACHE // self.working_memory), 16)
+
+    @property
+    def working_memory(self) -> int:
+        """Bytes that a step of one member passes over: hidden layer, its gradient and matrices of logits."""
+        rows = {"spectral": 0, "info_nce": self.batch}.get(self.loss, 2 * self.batch)
+        return DTYPES[self.dtype].itemsize * (4 * self.width * self.batch + rows**2)
+
+    @property
+    def layout(self) -> Layout:
+        """Of the arrays of every member in memory."""
+        itemsize = DTYPES[self.dtype].itemsize
+        return Layout.of(self.dim, self.width, self.embed_dim, self.batch, bias=self.bias, itemsize=itemsize)
+
+
+def check_integer(name: str, value: int, least: int) -> None:
+    """Refuse anything but an integer of at least that size.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

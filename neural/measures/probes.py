@@ -1,0 +1,267 @@
+"""Offline probes: how well a simple classifier on frozen features predicts a label.
+
+They are fitted on the training features only and return the accuracy (fraction of correct test
+labels). The features come from the network in evaluation mode, one per image, without augmentation.
+"""
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import skip_init
+
+from neural.models.initialise import initialise
+
+
+def linear_probe(train_x, train_y, test_x, test_y, *, C: float = 1.0, max_iter: int = 1000) -> float:
+    """Test accuracy of multinomial logistic regression on standardised features.
+
+    Each feature is shifted and scaled by its training mean and standard deviation; then the mean log loss
+    over n training points plus |W|^2 / (2 C n) is minimised (bias not penalised) by L-BFGS in float64.
+    Standardisation hides any invertible diagonal map of the features: use `knn_probe` to compare those.
+
+    Parameters
+    ----------
+    train_x, test_x : array_like, shape (n, p) and (m, p)
+        Features.
+    train_y, test_y : array_like, shape (n,) and (m,)
+        Integer labels; every test label must occur in training.
+    C : float > 0
+        Inverse penalty.
+    max_iter : int >= 1
+        Limit of L-BFGS iterations; scikit-learn warns when it is reached.
+
+    Returns
+    -------
+    float
+        Accuracy in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not match, non-finite features, labels missing in training, fewer than two classes.
+    """
+    if not C > 0:
+        raise ValueError(f"C must be > 0, got {C}")
+    if max_iter < 1:
+        raise ValueError(f"max_iter must be >= 1, got {max_iter}")
+    data = _checked(train_x, train_y, test_x, test_y)
+    if len(np.unique(data[1])) < 2:
+        raise ValueError(f"train_y must have at least two classes, got only {data[1][0]}")
+    return _accuracy(make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=max_iter)), *data)
+
+
+def adam_probe(
+    train_x,
+    train_y,
+    test_x,
+    test_y,
+    *,
+    generator: torch.Generator,
+    epochs: int = 200,
+    batch: int = 256,
+    lr: float = 1e-3,
+    weight_decay: float = 1e-6,
+) -> float:
+    """Test accuracy of an affine layer trained by Adam on the features as they are.
+
+    Parameters
+    ----------
+    train_x, train_y, test_x, test_y : array_like
+        As for `linear_probe`; the features are neither centred nor scaled, and the training is in float32.
+    generator : torch.Generator
+        CPU generator of the initial weights and of the order of the batches.
+    epochs, batch : int >= 1
+    lr : float > 0
+    weight_decay : float >= 0
+        In torch's convention, coupled.
+
+    Returns
+    -------
+    float
+        Accuracy in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        As for `linear_probe`.
+
+    Notes
+    -----
+    Source: paper (Gupta et al., 2022, section 5: 200 epochs, 1e-3 and 1e-6); batches of 256 are "reconstructed".
+    """
+    for name, count in (("epochs", epochs), ("batch", batch)):
+        if count < 1:
+            raise ValueError(f"{name} must be >= 1, got {count}")
+    train_x, train_y, test_x, test_y = _checked(train_x, train_y, test_x, test_y)
+    classes, labels = np.unique(train_y, return_inverse=True)
+    x, y = torch.from_numpy(train_x).float(), torch.from_numpy(labels)
+    layer = skip_init(nn.Linear, x.shape[1], len(classes))
+    initialise(layer, generator)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=lr, weight_decay=weight_decay)
+    for _ in range(epochs):
+        for index in torch.randperm(len(x), generator=generator).split(batch):
+            optimizer.zero_grad()
+            cross_entropy(layer(x[index]), y[index]).backward()
+            optimizer.step()
+    with torch.no_grad():
+        chosen = layer(torch.from_numpy(test_x).float()).argmax(1)
+    return float(np.mean(classes[chosen.numpy()] == test_y))
+
+
+def knn_probe(train_x, train_y, test_x, test_y, *, k: int = 20) -> float:
+    """Test accuracy of a vote among the k training points of largest cosine similarity.
+
+    Each neighbour has one vote; the smallest label wins a tie. Features are neither centred nor scaled, so
+    the result does not change when all features are rotated together, or when a single point is rescaled.
+
+    Parameters
+    ----------
+    train_x, train_y, test_x, test_y : array_like
+        As for `linear_probe`.
+    k : int in [1, n]
+        Number of neighbours.
+
+    Returns
+    -------
+    float
+        Accuracy in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        As for `linear_probe`, and for k out of range.
+    """
+    data = _checked(train_x, train_y, test_x, test_y)
+    if not 1 <= k <= len(data[0]):
+        raise ValueError(f"k must be in [1, {len(data[0])}] (number of training points), got {k}")
+    return _accuracy(KNeighborsClassifier(n_neighbors=k, metric="cosine", algorithm="brute"), *data)
+
+
+def few_shot_probe(train_x, train_y, test_x, test_y, *, per_class: int, rng, draws: int = 10) -> float:
+    """Test accuracy of the nearest class mean of a few labelled points, averaged over draws of these points.
+
+    Features are scaled to unit length first; the class of the mean of largest inner product with the test point,
+    means scaled to unit length too, is chosen.
+
+    Parameters
+    ----------
+    train_x, train_y, test_x, test_y : array_like
+        As for `linear_probe`.
+    per_class : int >= 1
+        Labelled points of each class, at most the size of the smallest class.
+    rng : numpy.random.Generator
+        Source of the draws.
+    draws : int >= 1
+
+    Returns
+    -------
+    float
+        Accuracy in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        As for `linear_probe`, and when a class has fewer points than asked for.
+    """
+    train_x, train_y, test_x, test_y = _checked(train_x, train_y, test_x, test_y)
+    members = [np.flatnonzero(train_y == label) for label in np.unique(train_y)]
+    smallest = min(map(len, members))
+    if not 1 <= per_class <= smallest:
+        raise ValueError(f"per_class must be in [1, {smallest}] (smallest class), got {per_class}")
+    classes, train_x, test_x = np.unique(train_y), _unit(train_x), _unit(test_x)
+    correct = []
+    for _ in range(draws):
+        means = [train_x[rng.choice(group, per_class, replace=False)].mean(axis=0) for group in members]
+        correct.append(np.mean(classes[np.argmax(test_x @ _unit(np.array(means)).T, axis=1)] == test_y))
+    return float(np.mean(correct))
+
+
+def group_probe(
+    train_x,
+    train_y,
+    train_group,
+    test_x,
+    test_y,
+    test_group,
+    *,
+    per_group: int,
+    rng,
+    draws: int = 8,
+    C: float = 0.1,
+) -> np.ndarray:
+    """Test accuracy in each group of logistic regression on a few labelled points of each group.
+
+    Parameters
+    ----------
+    train_x, train_y, test_x, test_y : array_like
+        As for `linear_probe`.
+    train_group, test_group : array_like, shape (n,) and (m,)
+        Integer groups, for instance class times background.
+    per_group : int >= 1
+        Training points drawn from each group, at most the size of the smallest group.
+    rng : numpy.random.Generator
+        Source of the draws.
+    draws : int >= 1
+        Fits on fresh draws; accuracies are averaged over them.
+    C : float > 0
+        Inverse penalty, see `linear_probe`.
+
+    Returns
+    -------
+    ndarray, shape (number of groups,)
+        Accuracy in [0, 1] in each group that occurs in training, in rising order of the groups; the worst group
+        accuracy is its minimum.
+
+    Raises
+    ------
+    ValueError
+        As for `linear_probe`, and when a group has fewer points than asked for.
+    """
+    train_x, train_y, test_x, test_y = _checked(train_x, train_y, test_x, test_y)
+    train_group, test_group = np.asarray(train_group), np.asarray(test_group)
+    groups = np.unique(train_group)
+    members = [np.flatnonzero(train_group == group) for group in groups]
+    smallest = min(map(len, members))
+    if not 1 <= per_group <= smallest:
+        raise ValueError(f"per_group must be in [1, {smallest}] (smallest group), got {per_group}")
+    accuracies = []
+    for _ in range(draws):
+        chosen = np.concatenate([rng.choice(group, per_group, replace=False) for group in members])
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+        right = model.fit(train_x[chosen], train_y[chosen]).predict(test_x) == test_y
+        accuracies.append([right[test_group == group].mean() for group in groups])
+    return np.mean(accuracies, axis=0)
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """Rows scaled to unit length; zero rows stay."""
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(float).tiny)
+
+
+def _accuracy(classifier, train_x, train_y, test_x, test_y) -> float:
+    return float(np.mean(classifier.fit(train_x, train_y).predict(test_x) == test_y))
+
+
+def _checked(train_x, train_y, test_x, test_y) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    train_x, test_x = (np.asarray(x, dtype=np.float64) for x in (train_x, test_x))
+    train_y, test_y = np.asarray(train_y), np.asarray(test_y)
+    for name, x, y in (("train", train_x, train_y), ("test", test_x, test_y)):
+        if x.ndim != 2 or y.shape != x.shape[:1] or not len(x):
+            raise ValueError(
+                f"{name}_x must be (n, p) and {name}_y (n,) with n >= 1, got shapes {x.shape} and {y.shape}"
+            )
+        if not np.isfinite(x).all():
+            raise ValueError(
+                f"{name}_x must be finite, got {np.count_nonzero(~np.isfinite(x))} non-finite values"
+            )
+    if train_x.shape[1] != test_x.shape[1]:
+        raise ValueError(f"test_x must have {train_x.shape[1]} columns like train_x, got {test_x.shape[1]}")
+    missing = np.setdiff1d(test_y, train_y)
+    if len(missing):
+        raise ValueError(f"test_y must hold labels that occur in train_y, got also {missing.tolist()}")
+    return train_x, train_y, test_x, test_y

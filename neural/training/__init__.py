@@ -1,0 +1,1 @@
+"""Pretraining of one image network."""

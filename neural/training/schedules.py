@@ -1,0 +1,387 @@
+"""Schedules of Gupta et al. (2022): who moves when, encoder or head, for any encoder, any head and any loss.
+
+A schedule is a frozen recipe; `start` binds it to two modules and gives a stepper. A stepper's `step` takes a
+closure that computes the loss of the current batch with the current weights, and updates the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from neural.ensemble.members import check_integer
+
+Closure = Callable[[], Tensor]
+
+
+class OptimizerConfig(Protocol):
+    """Recipe of an optimiser, with attribute `lr`."""
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Optimiser of these parameters."""
+        ...
+
+
+@dataclass(frozen=True)
+class SGDConfig:
+    """Plain SGD; `weight_decay` in torch's convention, (weight_decay/2)|w|^2."""
+
+    lr: float = 0.01
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_positive("lr", self.lr)
+        _check_unit("momentum", self.momentum)
+        _check_not_negative("weight_decay", self.weight_decay)
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.SGD:
+        """See `OptimizerConfig.build`."""
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+
+
+@dataclass(frozen=True)
+class AdamConfig:
+    """Adam with coupled L2 penalty."""
+
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_positive("lr", self.lr)
+        _check_not_negative("weight_decay", self.weight_decay)
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
+        """See `OptimizerConfig.build`."""
+        return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay, fused=True)
+
+
+class Stepper:
+    """A schedule bound to an encoder and a head.
+
+    Parameters
+    ----------
+    encoder, head : nn.Module
+        A head without parameters is left alone.
+    optimizer : OptimizerConfig
+        Of both, each with a state of its own.
+    """
+
+    def __init__(self, encoder: nn.Module, head: nn.Module, optimizer: OptimizerConfig) -> None:
+        self.encoder = _Part(encoder, optimizer)
+        self.head = _Part(head, optimizer)
+
+    def step(self, loss: Closure) -> Tensor:
+        """One training step on a batch; returns the detached loss before it."""
+        raise NotImplementedError
+
+    def end_epoch(self, losses: Iterable[Closure]) -> None:
+        """Called after each epoch with closures of batches for the head alone; does nothing by default."""
+
+    def state_dict(self) -> dict[str, dict]:
+        """State of the optimisers, for checkpoints."""
+        return {"encoder": self.encoder.state_dict(), "head": self.head.state_dict()}
+
+    def load_state_dict(self, state: dict[str, dict]) -> None:
+        """Go on from the state of a stepper of the same schedule and modules."""
+        self.encoder.load_state_dict(state["encoder"])
+        self.head.load_state_dict(state["head"])
+
+
+class _Part:
+    """Encoder or head with its optimiser."""
+
+    def __init__(self, module: nn.Module, optimizer: OptimizerConfig) -> None:
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.optimizer = optimizer.build(self.parameters) if self.parameters else None
+
+    def descend(self, loss: Tensor) -> None:
+        """One step on this part's parameters only."""
+        if self.optimizer is None:
+            return
+        self.set_gradients(torch.autograd.grad(loss, self.parameters))
+        self.optimizer.step()
+
+    def set_gradients(self, gradients: Iterable[Tensor]) -> None:
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+
+    def state_dict(self) -> dict:
+        return self.optimizer.state_dict() if self.optimizer else {}
+
+    def load_state_dict(self, state: dict) -> None:
+        if self.optimizer:
+            self.optimizer.load_state_dict(state)
+
+
+class ScheduleConfig(Protocol):
+    """Frozen recipe of a schedule, with attribute `optimizer`."""
+
+    def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
+        """Stepper that moves these two."""
+        ...
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Encoder and head from one gradient (SimCLR)."""
+
+    optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+
+    def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
+        """Stepper of this schedule."""
+        return _JointStepper(encoder, head, self.optimizer)
+
+
+class _JointStepper(Stepper):
+    def step(self, loss: Closure) -> Tensor:
+        value = loss()
+        parts = [part for part in (self.encoder, self.head) if part.parameters]
+        gradients = torch.autograd.grad(value, [p for part in parts for p in part.parameters])
+        for part in parts:
+            part.set_gradients(gradients[: len(part.parameters)])
+            gradients = gradients[len(part.parameters) :]
+            part.optimizer.step()
+        return value.detach()
+
+
+@dataclass(frozen=True)
+class Alternating:
+    """l steps on the head near where it was, then one on the encoder with the updated head (Gupta, eq. 8).
+
+    Parameters
+    ----------
+    inner_steps : int >= 1
+        l, on L + proximal |g - g_k|^2.
+    proximal : float >= 0
+    head_optimizer : OptimizerConfig
+        Of the inner steps.
+    restart : bool
+        Whether momentum (or moments) of the inner steps start anew at every outer step.
+    optimizer : OptimizerConfig
+        Of the encoder.
+    """
+
+    inner_steps: int = 5
+    proximal: float = 0.0
+    head_optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+    restart: bool = True
+    optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+
+    def __post_init__(self) -> None:
+        check_integer("inner_steps", self.inner_steps, 1)
+        _check_not_negative("proximal", self.proximal)
+
+    def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
+        """Stepper of this schedule."""
+        return _AlternatingStepper(encoder, head, self)
+
+
+class _AlternatingStepper(Stepper):
+    def __init__(self, encoder: nn.Module, head: nn.Module, schedule: Alternating) -> None:
+        super().__init__(encoder, head, schedule.optimizer)
+        self._schedule, self.head = schedule, _Part(head, schedule.head_optimizer)
+
+    def step(self, loss: Closure) -> Tensor:
+        first = self._improve_head(loss) if self.head.parameters else None
+        value = loss()
+        self.encoder.descend(value)
+        return value.detach() if first is None else first
+
+    def _improve_head(self, loss: Closure) -> Tensor:
+        """All inner steps; returns the loss before the first."""
+        schedule, head = self._schedule, self.head
+        if schedule.restart:
+            head.optimizer.state.clear()
+        before = [p.detach().clone() for p in head.parameters]
+        losses = []
+        for _ in range(schedule.inner_steps):
+            value = loss()
+            losses.append(value.detach())
+            gradients = torch.autograd.grad(value, head.parameters)
+            head.set_gradients(
+                g + 2 * schedule.proximal * (p.detach() - old)
+                for g, p, old in zip(gradients, head.parameters, before, strict=True)
+            )
+            head.optimizer.step()
+        return losses[0]
+
+
+@dataclass(frozen=True)
+class ExactInner:
+    """The head solved to its minimum before each step on the encoder (Gupta, eq. 7).
+
+    Parameters
+    ----------
+    solve : callable
+        () -> None; sets the head to its minimum for the current encoder, for instance through
+        `exact_spectral_head`.
+    optimizer : OptimizerConfig
+        Of the encoder.
+    """
+
+    solve: Callable[[], None]
+    optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+
+    def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
+        """Stepper of this schedule."""
+        return _ExactStepper(encoder, head, self)
+
+
+class _ExactStepper(Stepper):
+    def __init__(self, encoder: nn.Module, head: nn.Module, schedule: ExactInner) -> None:
+        super().__init__(encoder, head, schedule.optimizer)
+        self._solve = schedule.solve
+
+    def step(self, loss: Closure) -> Tensor:
+        with torch.no_grad():
+            self._solve()
+        value = loss()
+        self.encoder.descend(value)
+        return value.detach()
+
+
+@dataclass(frozen=True)
+class SlowSingle:
+    """The head takes one step at the end of an epoch, on the gradient accumulated during it."""
+
+    optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+
+    def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
+        """Stepper of this schedule."""
+        return _SlowSingleStepper(encoder, head, self.optimizer)
+
+
+class _SlowSingleStepper(Stepper):
+    def __init__(self, encoder: nn.Module, head: nn.Module, optimizer: OptimizerConfig) -> None:
+        super().__init__(encoder, head, optimizer)
+        self._total = [torch.zeros_like(p) for p in self.head.parameters]
+
+    def step(self, loss: Closure) -> Tensor:
+        value = loss()
+        if self.head.parameters:
+            for total, g in zip(
+                self._total, torch.autograd.grad(value, self.head.parameters, retain_graph=True), strict=True
+            ):
+                total += g
+        self.encoder.descend(value)
+        return value.detach()
+
+    def end_epoch(self, losses: Iterable[Closure]) -> None:
+        if self.head.parameters:
+            self.head.set_gradients(total.clone() for total in self._total)
+            self.head.optimizer.step()
+            for total in self._total:
+                total.zero_()
+
+    def state_dict(self) -> dict[str, dict]:
+        return super().state_dict() | {"total": dict(enumerate(self._total))}
+
+    def load_state_dict(self, state: dict[str, dict]) -> None:
+        super().load_state_dict(state)
+        for total, stored in zip(self._total, state["total"].values(), strict=True):
+            total.copy_(stored)
+
+
+@dataclass(frozen=True)
+class SlowOptimal:
+    """The head is trained at the end of an epoch, on the batches given there, until its loss settles.
+
+    Parameters
+    ----------
+    optimizer : OptimizerConfig
+    tolerance : float > 0
+        Stop when a pass lowers the mean loss by less than this fraction.
+    max_passes : int >= 1
+    """
+
+    optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+    tolerance: float = 1e-4
+    max_passes: int = 100
+
+    def __post_init__(self) -> None:
+        _check_positive("tolerance", self.tolerance)
+        check_integer("max_passes", self.max_passes, 1)
+
+    def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
+        """Stepper of this schedule."""
+        return _SlowOptimalStepper(encoder, head, self)
+
+
+class _SlowOptimalStepper(Stepper):
+    def __init__(self, encoder: nn.Module, head: nn.Module, schedule: SlowOptimal) -> None:
+        super().__init__(encoder, head, schedule.optimizer)
+        self._schedule = schedule
+
+    def step(self, loss: Closure) -> Tensor:
+        value = loss()
+        self.encoder.descend(value)
+        return value.detach()
+
+    def end_epoch(self, losses: Iterable[Closure]) -> None:
+        closures, last = list(losses), float("inf")
+        for _ in range(self._schedule.max_passes):
+            total = 0.0
+            for loss in closures:
+                value = loss()
+                self.head.descend(value)
+                total += value.item() / len(closures)
+            if last - total < self._schedule.tolerance * abs(total):
+                return
+            last = total
+
+
+SCHEDULES = {
+    "joint": Joint,
+    "alternating": Alternating,
+    "slow-single": SlowSingle,
+    "slow-optimal": SlowOptimal,
+}
+
+
+def exact_spectral_head(cov: Tensor, cross_cov: Tensor, embed_dim: int) -> Tensor:
+    """Head of least spectral contrastive loss on representations of given moments; a minimiser of smallest norm.
+
+    -2 tr(W X W') + |W C W'|^2 is least at W = (top eigenvectors of A, times the roots of their positive
+    eigenvalues)' C^{-1/2} with A = C^{-1/2} X C^{-1/2}, on the range of C.
+
+    Parameters
+    ----------
+    cov, cross_cov : (m, m) tensors
+        Second moment C of the representation in one view, and cross moment X of the two views, symmetric.
+    embed_dim : int >= 1
+        Rows of the head; rows beyond the positive eigenvalues are 0.
+
+    Returns
+    -------
+    (embed_dim, m) tensor
+    """
+    check_integer("embed_dim", embed_dim, 1)
+    scale, basis = torch.linalg.eigh(cov)
+    inside = scale > scale[-1] * len(cov) * torch.finfo(cov.dtype).eps
+    whiten = torch.where(inside, scale.clamp(min=torch.finfo(cov.dtype).tiny).rsqrt(), 0.0)
+    root = (basis * whiten) @ basis.mT
+    values, vectors = torch.linalg.eigh(root @ cross_cov @ root)
+    top = vectors * values.clamp(min=0).sqrt()
+    head = (top.flip(-1)[:, :embed_dim]).mT @ root
+    missing = embed_dim - len(head)
+    return head if missing <= 0 else torch.cat([head, head.new_zeros(missing, head.shape[1])])
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be > 0 and finite, got {value}")
+
+
+def _check_not_negative(name: str, value: float) -> None:
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must be >= 0 and finite, got {value}")
+
+
+def _check_unit(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value}")

@@ -1,0 +1,143 @@
+"""Notebook 04: Figure 5, the sample complexity indicator against depth, and accuracies layer by layer."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import theory
+from notebooks.figure import apply_style
+from notebooks.panels.shared import PALETTE, estimate
+from synthetic.features.few_shot import Averaging
+from synthetic.features.layer_choice import FewShot
+from synthetic.features.settings import DOWNSTREAM
+
+LABELS = 8
+ALPHAS = (0.1, 0.3, 0.35, 0.4, 0.6)
+GROUPS = 20  # the draws are cut into this many groups, each of which votes for a best layer
+
+
+def models() -> list[theory.FeatureModel]:
+    """The downstream model at rising disruption of the relevant feature, hence falling weight."""
+    return [DOWNSTREAM.with_feature(0, alpha=alpha) for alpha in ALPHAS]
+
+
+def sweep_points(seed: int, *, depth: int, draws: int) -> list[FewShot]:
+    """One task per model; its representations are the layers of a balanced linear network."""
+    return [
+        FewShot(model, theory.layer_weights(model, depth), LABELS, Averaging(), draws, seed, index)
+        for index, model in enumerate(models())
+    ]
+
+
+def figure_5_data(results: list[np.ndarray], *, depth: int, draws: int) -> dict:
+    """Indicator curves with their minima, accuracies of the layers, and best layers by both.
+
+    Parameters
+    ----------
+    results : list of (draws, depth) arrays
+        Of `synthetic.features.layer_choice.few_shot` at `sweep_points`.
+    """
+    relative = np.linspace(0, 1, 101)
+    groups = [r[: draws // GROUPS * GROUPS].reshape(GROUPS, -1, depth).mean(1) for r in results]
+    curves = []
+    for model, accuracy, votes in zip(models(), results, groups, strict=True):
+        after = theory.layer_weights(model)[1]
+        layers = theory.layer_weights(model, depth)
+        curves.append(
+            {
+                "alpha": model.alpha[0],
+                "weight": after[0],
+                "indicator": theory.sample_complexity(model, after ** relative[:, None], 0),
+                "indicator_layers": theory.sample_complexity(model, layers, 0),
+                "best_depth": theory.best_depth(model, 0),
+                "best_layer": theory.best_layer(model, 0, depth),
+                "accuracy_exact": theory.averaging_accuracy(model, layers, 0, LABELS),
+                "accuracy": estimate(accuracy.T),
+                "best_measured": estimate(1.0 + votes.argmax(1)),
+            }
+        )
+    return {"depth": depth, "relative_depth": relative, "labels": LABELS, "curves": curves}
+
+
+def shift_data() -> dict:
+    """Best depth against the weight of the relevant feature, on a fine grid of its disruption."""
+    alphas = np.linspace(0.0, 0.7, 141)
+    moved = [DOWNSTREAM.with_feature(0, alpha=alpha) for alpha in alphas]
+    return {
+        "weight": [theory.layer_weights(model)[1, 0] for model in moved],
+        "best_depth": [theory.best_depth(model, 0) for model in moved],
+    }
+
+
+def draw_figure_5(data: dict) -> Figure:
+    """Indicator against relative depth, one line a weight of the relevant feature; minima marked."""
+    with apply_style():
+        figure = Figure(figsize=(9.4, 4.0))
+        left, right = figure.subplots(1, 2)
+        layers = np.arange(1, data["depth"] + 1) / data["depth"]
+        for i, curve in enumerate(data["curves"]):
+            color = PALETTE[i]
+            left.plot(data["relative_depth"], curve["indicator"], color=color, label=f"{curve['weight']:.2f}")
+            lowest = np.interp(curve["best_depth"], data["relative_depth"], curve["indicator"])
+            left.plot(curve["best_depth"], lowest, marker="*", markersize=11, color=color, clip_on=False)
+            right.plot(layers, curve["accuracy_exact"], color=color)
+            right.errorbar(
+                layers,
+                curve["accuracy"]["mean"],
+                curve["accuracy"]["half_width"],
+                linestyle="none",
+                marker="osD^v"[i],
+                color=color,
+            )
+        left.set(
+            yscale="log",
+            xlabel="relative depth, $t = l/L$ (0: equal weights, 1: after the head)",
+            ylabel="sample complexity indicator, $N_j(t)$",
+            title="theory; stars: smallest",
+        )
+        ticks = [10, 15, 20, 30, 40]
+        left.set_yticks(ticks, [str(t) for t in ticks])
+        left.minorticks_off()
+        left.legend(title="weight of the relevant\nfeature, $s_j$")
+        right.set(
+            xlabel="relative depth, $t = l/L$",
+            ylabel=f"accuracy of averaging, n = {data['labels']}",
+            title="line: exact law; markers: simulated",
+        )
+    return figure
+
+
+def draw_shift(shift: dict, data: dict) -> Figure:
+    """Best relative depth against the weight of the relevant feature, by indicator and by measured accuracy."""
+    with apply_style():
+        figure = Figure(figsize=(5.4, 3.8))
+        axes = figure.subplots()
+        axes.plot(shift["weight"], shift["best_depth"], color=PALETTE[0], label="smallest indicator, theory")
+        votes = [curve["best_measured"] for curve in data["curves"]]
+        axes.errorbar(
+            [curve["weight"] for curve in data["curves"]],
+            np.array([vote["mean"] for vote in votes]) / data["depth"],
+            np.array([vote["half_width"] for vote in votes]) / data["depth"],
+            linestyle="none",
+            marker="o",
+            color=PALETTE[1],
+            label=f"best of {data['depth']} layers, simulated",
+        )
+        axes.set(
+            xlabel="weight of the relevant feature, $s_j$",
+            ylabel="best relative depth, $t^*$",
+            ylim=(-0.05, 1.1),
+        )
+        axes.legend(loc="upper left")
+    return figure
+
+
+def format_table(data: dict) -> str:
+    """Best depth and layer by the indicator, and the best layer by measured accuracy."""
+    lines = [f"{'alpha_j':>8}{'s_j':>8}{'t*':>8}{'best layer':>12}{'measured best layer':>24}"]
+    for curve in data["curves"]:
+        vote = curve["best_measured"]
+        lines.append(
+            f"{curve['alpha']:8g}{curve['weight']:8.3f}{curve['best_depth']:8.3f}{curve['best_layer']:12d}"
+            f"{vote['mean']:14.2f} +- {vote['half_width']:.2f}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,208 @@
+"""Notebook 06: gains of all losses against augmentation, the cosine phase diagram, the local question."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import theory
+from notebooks.figure import apply_style
+from notebooks.panels.shared import PALETTE, estimate
+from synthetic.mixture.projectors import ProjectorTraining
+
+SIGNAL = 1.5
+DIM = 8
+CURVES = {
+    "spectral": ("spectral", "both"),
+    "inner product": ("inner", "both"),
+    "squared distance": ("euclidean", "both"),
+    "inner product, clean negatives": ("inner", "clean negatives"),
+    "squared distance, clean negatives": ("euclidean", "clean negatives"),
+}
+_MARKERS = "osD^v"
+
+
+def gain_trainings(seed: int, *, sigmas: tuple, steps: int) -> list[ProjectorTraining]:
+    """Trainings in the order of CURVES, augmentation rising; temperatures keep W near the identity."""
+    trainings = []
+    for loss, views in CURVES.values():
+        for sigma in sigmas:
+            other = sigma if views == "both" else 0.0
+            scale = (1 + sigma**2) * (1 + other**2) if loss == "inner" else max(sigma, other) ** 2
+            more = {"steps": 3 * steps, "lr": 0.04} if loss == "spectral" else {"steps": steps}
+            trainings.append(
+                ProjectorTraining(
+                    loss, SIGNAL, (sigma, other), 1.0 if loss == "spectral" else scale, DIM, seed=seed, **more
+                )
+            )
+    return trainings
+
+
+def gain_data(gains: np.ndarray, *, sigmas: tuple) -> dict:
+    """Theory lines and trained gains; `gains` (losses x sigmas, replicates) as `gain_trainings` orders them."""
+    fine = np.linspace(0.15, 3.2, 100)
+    measured = gains.reshape(len(CURVES), len(sigmas), -1)
+    return {
+        "sigma": list(sigmas),
+        "fine": fine,
+        "theory": {
+            name: theory.projector_gain(loss, SIGNAL, fine, views=views)
+            for name, (loss, views) in CURVES.items()
+        },
+        "trained": {name: estimate(values) for name, values in zip(CURVES, measured, strict=True)},
+        "threshold": {
+            name: np.sqrt(theory.expansion_threshold(loss, SIGNAL))
+            for name, loss in (("spectral", "spectral"), ("inner product", "inner"))
+        },
+    }
+
+
+def draw_gain(data: dict) -> Figure:
+    """Gain of the signal direction against augmentation."""
+    with apply_style():
+        figure = Figure(figsize=(6.6, 4.8))
+        axes = figure.subplots()
+        axes.axhline(1, color="0.6", linewidth=0.8)
+        for i, (name, line) in enumerate(data["theory"].items()):
+            axes.plot(data["fine"], line, color=PALETTE[i], linestyle="-" if i < 3 else "--", label=name)
+            dots = data["trained"][name]
+            axes.errorbar(
+                data["sigma"],
+                dots["mean"],
+                dots["half_width"],
+                linestyle="none",
+                marker=_MARKERS[i],
+                color=PALETTE[i],
+            )
+        axes.set(
+            xlabel=r"standard deviation of the augmentation, $\sigma$",
+            ylabel=r"gain of the signal direction, $1+\kappa$ (above 1: expansion)",
+        )
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def phase_trainings(seed: int, *, phase_sigmas: tuple, scales: tuple, steps: int) -> list[ProjectorTraining]:
+    """Cosine trainings over the grid of augmentation and temperature times dimension, scales rising fastest."""
+    return [
+        ProjectorTraining("cosine", SIGNAL, (sigma, sigma), scale / DIM, DIM, steps=steps, seed=seed)
+        for sigma in phase_sigmas
+        for scale in scales
+    ]
+
+
+def phase_data(gains: np.ndarray, *, phase_sigmas: tuple, scales: tuple) -> dict:
+    """Margin of expansion of the limiting loss on a grid, and trained and exact gains of the dots."""
+    sigma, scale = np.linspace(0.05, 1.5, 90), np.geomspace(0.1, 300, 100)
+    dots = np.array([(s, t) for s in phase_sigmas for t in scales])
+    return {
+        "sigma": sigma,
+        "scale": scale,
+        "margin": theory.cosine_expansion_margin(SIGNAL, sigma[None, :], scale[:, None]),
+        "high_temperature": (1 + sigma**2 + SIGNAL**2) / sigma**2,
+        "dots": dots,
+        "trained": estimate(gains),
+        "exact": theory.projector_gain("cosine", SIGNAL, dots[:, 0], temperature=dots[:, 1] / DIM, dim=DIM),
+    }
+
+
+def draw_phase(data: dict) -> Figure:
+    """Where cosine similarity expands: boundary in many dimensions, and trained projectors in eight."""
+    with apply_style():
+        figure = Figure(figsize=(6.6, 4.8))
+        axes = figure.subplots()
+        sigma, scale, margin = (np.asarray(data[key]) for key in ("sigma", "scale", "margin"))
+        axes.contourf(sigma, scale, margin, levels=[-9, 0, 9], colors=[PALETTE[1], PALETTE[0]], alpha=0.22)
+        axes.contour(sigma, scale, margin, levels=[0], colors="0.2", linewidths=1.4)
+        axes.plot(
+            sigma,
+            data["high_temperature"],
+            color="0.4",
+            linestyle=":",
+            label=r"weak augmentation, $(1+\sigma^2+r^2)/\sigma^2$",
+        )
+        dots, gain = np.asarray(data["dots"]), np.asarray(data["trained"]["mean"])
+        half = np.asarray(data["trained"]["half_width"])
+        signs = {
+            "trained (p = 8): expands": (gain - half > 1, "^", PALETTE[0]),
+            "trained (p = 8): shrinks": (gain + half < 1, "v", PALETTE[1]),
+            "trained (p = 8): not decided": (np.abs(gain - 1) <= half, "o", "0.5"),
+        }
+        for label, (chosen, marker, color) in signs.items():
+            if np.any(chosen):
+                axes.plot(*dots[chosen].T, linestyle="none", marker=marker, color=color, label=label)
+        axes.set(
+            yscale="log",
+            ylim=(scale[0], scale[-1]),
+            xlabel=r"standard deviation of the augmentation, $\sigma$",
+            ylabel=r"temperature times dimension, $\tau p$",
+        )
+        axes.text(0.33, 0.6, "shrinks", ha="center", color=PALETTE[1])
+        axes.text(1.2, 30.0, "expands", ha="center", color=PALETTE[0])
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def local_trainings(seed: int, *, local_sigmas: tuple, batches: int) -> list[ProjectorTraining]:
+    """Gradients at the identity at temperature 6, one per augmentation."""
+    return [
+        ProjectorTraining("inner", SIGNAL, (s, s), 6.0, DIM, batch=512, steps=batches, seed=seed)
+        for s in local_sigmas
+    ]
+
+
+def local_data(descents: list[np.ndarray], *, local_sigmas: tuple) -> dict:
+    """Measured descent along minus across the signal, local temperature and global gain against augmentation."""
+    fine = np.linspace(0.1, 3.0, 80)
+    return {
+        "fine": fine,
+        "relative": theory.local_temperature("inner", SIGNAL, fine),
+        "absolute": theory.local_temperature("inner", SIGNAL, fine, relative=False),
+        "gain": theory.projector_gain("inner", SIGNAL, fine),
+        "sigma": list(local_sigmas),
+        "temperature": 6.0,
+        "difference": estimate(np.array([d[:, 0] - d[:, 1] for d in descents])),
+    }
+
+
+def draw_local(data: dict) -> Figure:
+    """The local question (left) and the global one (right) have opposite directions."""
+    with apply_style():
+        figure = Figure(figsize=(9.6, 4.0))
+        left, right = figure.subplots(1, 2)
+        left.plot(
+            data["fine"], data["relative"], color=PALETTE[0], label="relative: the ratio of gains rises above"
+        )
+        left.plot(
+            data["fine"],
+            data["absolute"],
+            color=PALETTE[2],
+            linestyle="--",
+            label="absolute: the gain rises above",
+        )
+        mean, half = (np.asarray(data["difference"][key]) for key in ("mean", "half_width"))
+        for chosen, marker, label in ((mean - half > 0, "^", "expands"), (mean + half < 0, "v", "shrinks")):
+            sigma = np.asarray(data["sigma"])[chosen]
+            left.plot(
+                sigma,
+                np.full(sigma.size, data["temperature"]),
+                linestyle="none",
+                marker=marker,
+                color=PALETTE[1],
+                label=f"measured gradient, ratio {label}",
+            )
+        left.set(
+            xlabel=r"standard deviation of the augmentation, $\sigma$",
+            ylabel=r"temperature at fixed scale, $\tau$",
+            yscale="log",
+            title="gradient at $W = I$",
+        )
+        left.set_yticks([3, 6, 10, 20, 40], ["3", "6", "10", "20", "40"])
+        left.minorticks_off()
+        right.axhline(1, color="0.6", linewidth=0.8)
+        right.plot(data["fine"], data["gain"], color=PALETTE[0])
+        right.set(
+            xlabel=r"standard deviation of the augmentation, $\sigma$",
+            ylabel=r"gain of the signal direction, $1+\kappa$",
+            title="global minimum, any temperature",
+        )
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure

@@ -1,0 +1,151 @@
+"""Notebook 12: weights, jumps and effective dimensions as the penalty on the head grows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import theory
+from notebooks.figure import apply_style
+from notebooks.panels.shared import AFTER, BEFORE, PALETTE
+from synthetic.features.head_training import Penalty, feature_norms, penalised_minimizer
+from synthetic.features.settings import FOUR_FEATURES
+
+EIGHT = theory.FeatureModel(np.linspace(0.5, 2, 8), np.linspace(0, 0.5, 8), 0.4)
+ENCODER, HEAD_DECAY = 0.02, 0.01
+EIGHT_ENCODER = 0.01
+
+
+@dataclass(frozen=True)
+class SparseTraining:
+    """One penalised training of `FOUR_FEATURES`."""
+
+    head: float
+    seed: int
+    starts: int = 8
+
+
+def train(point: SparseTraining) -> np.ndarray:
+    """Measured weights (2, k) before and after the head at the best minimum found."""
+    penalty = Penalty(ENCODER, point.head, HEAD_DECAY)
+    layers, _ = penalised_minimizer(FOUR_FEATURES, 4, 4, penalty, point.seed, starts=point.starts)
+    return feature_norms(FOUR_FEATURES, layers)
+
+
+def weights_data(points: list[SparseTraining], trained: list[np.ndarray]) -> dict:
+    """Weights against the penalty, by theory and training."""
+    fine = np.linspace(0, 1.1 * max(point.head for point in points), 150)
+    found = [
+        theory.penalised_weights(FOUR_FEATURES, theory.SparseHead(ENCODER, head, HEAD_DECAY)) for head in fine
+    ]
+    return {
+        "penalty": fine,
+        "before": np.array([one.before for one in found]),
+        "after": np.array([one.after for one in found]),
+        "jumps": theory.drop_penalty(FOUR_FEATURES, ENCODER, HEAD_DECAY),
+        "penalty_trained": [point.head for point in points],
+        "trained": np.array(trained),
+        "phi": FOUR_FEATURES.phi,
+    }
+
+
+def draw_weights(data: dict) -> Figure:
+    """Weights before and after the head; every feature jumps to zero at its own penalty."""
+    with apply_style():
+        figure = Figure(figsize=(8.6, 3.5))
+        for layer, (axes, name) in enumerate(zip(figure.subplots(1, 2), ("before", "after"), strict=True)):
+            for i, phi in enumerate(data["phi"]):
+                values = np.where(data[name][:, i] > 0, data[name][:, i], np.nan)
+                axes.plot(data["penalty"], values, color=PALETTE[i])
+                axes.plot(
+                    data["penalty_trained"],
+                    data["trained"][:, layer, i],
+                    linestyle="none",
+                    marker="osD^"[i],
+                    color=PALETTE[i],
+                    label=rf"$\phi = {phi:g}$",
+                )
+            axes.set(
+                xlabel=r"penalty on the head, $\lambda_2$",
+                ylabel="feature weight",
+                title=f"{name} the head",
+                ylim=(-0.05, None),
+            )
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")
+    return figure
+
+
+def spectra_data(weights: dict, shown: int = 4) -> dict:
+    """Sorted eigenvalues that the features give to the covariance, at the first penalties of `weights_data`.
+
+    The eigenvalue of feature i is w_i^2 (phi_i^2 + sigma^2), in the representation and in the embedding.
+    """
+    penalties = weights["penalty_trained"][:shown]
+    found = [
+        theory.penalised_weights(FOUR_FEATURES, theory.SparseHead(ENCODER, head, HEAD_DECAY))
+        for head in penalties
+    ]
+    exact = np.array([(one.before, one.after) for one in found])
+
+    def sorted_spectrum(values):
+        return -np.sort(-(values**2) * FOUR_FEATURES.variance, axis=-1)
+
+    return {
+        "penalty": penalties,
+        "theory": sorted_spectrum(exact),
+        "trained": sorted_spectrum(weights["trained"][:shown]),
+    }
+
+
+def draw_spectra(data: dict) -> Figure:
+    """Eigenvalue spectra of representation and embedding, one colour a penalty."""
+    with apply_style():
+        figure = Figure(figsize=(8.6, 3.5))
+        rank = np.arange(1, data["theory"].shape[-1] + 1)
+        for layer, (axes, name) in enumerate(zip(figure.subplots(1, 2), ("before", "after"), strict=True)):
+            for i, penalty in enumerate(data["penalty"]):
+                axes.plot(rank, data["theory"][i, layer], color=PALETTE[i])
+                axes.plot(
+                    rank,
+                    data["trained"][i, layer],
+                    linestyle="none",
+                    marker="osD^"[i],
+                    color=PALETTE[i],
+                    label=rf"$\lambda_2 = {penalty:g}$",
+                )
+            axes.set(
+                xlabel="rank", ylabel="eigenvalue", title=f"{name} the head", xticks=rank, ylim=(-0.05, None)
+            )
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")
+    return figure
+
+
+def dimensions_data(points: int) -> dict:
+    """Effective dimensions of eight features by theory (training checks four features and three penalties)."""
+    penalty = np.linspace(0, 0.45, points)
+    found = [
+        theory.effective_dimensions(EIGHT, theory.SparseHead(EIGHT_ENCODER, head, EIGHT_ENCODER))
+        for head in penalty
+    ]
+    return {"penalty": penalty, **{name: [getattr(one, name) for one in found] for name in found[0]._fields}}
+
+
+def draw_dimensions(data: dict) -> Figure:
+    """Effective dimension of squared weights and of covariance eigenvalues, before and after the head."""
+    with apply_style():
+        figure = Figure(figsize=(8.6, 3.4))
+        titles = {
+            "weights": r"of squared weights, $w_i^2$",
+            "spectrum": r"of the covariance, $w_i^2(\phi_i^2+\sigma^2)$",
+        }
+        for axes, (name, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+            for side, style in (("before", BEFORE), ("after", AFTER)):
+                axes.plot(data["penalty"], data[f"{name}_{side}"], color=style["color"], label=style["label"])
+            axes.set(
+                xlabel=r"penalty on the head, $\lambda_2$",
+                ylabel="effective dimension of 8",
+                title=title,
+                ylim=(3, 8),
+            )
+        figure.axes[0].legend()
+    return figure

@@ -1,0 +1,157 @@
+"""What a linear head does not see of an image network, and what descent conserves at its top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import skip_init
+
+from neural.data.digits import DigitsOnPhotographs
+from neural.losses import nt_xent
+from neural.models.encoders import SmallConvConfig
+from neural.models.heads import LinearConfig
+from neural.models.initialise import initialise
+from neural.training.features import probe_layers, row_and_null_part
+from neural.training.pretraining import PretrainConfig, Purpose
+from neural.training.schedules import Joint, OptimizerConfig, SGDConfig
+from synthetic.images.bank import TrainedFeatures
+
+PARTS = ("h", "h_r", "h_n", "z", "random_r", "random_n")
+
+
+@dataclass(frozen=True)
+class NullSpaceScores:
+    """Measurement of the bank: probes on the parts of h that a linear head without bias sees and does not see.
+
+    Calling it with `TrainedFeatures` gives test accuracy `linear_<part>` and `knn_<part>` for the parts `h`, `h_r` (row
+    space of the head), `h_n` (its null space), `z`, and `random_r` and `random_n`, the parts of the same h in and
+    across a random subspace of as many dimensions as the row space; `energy_h_n` and `energy_random_n`, their
+    share of the variance of the training features.
+
+    Attributes
+    ----------
+    label : str
+    """
+
+    label: str = "digit"
+
+    def __call__(self, features: TrainedFeatures) -> dict[str, float]:
+        """Measure."""
+        config = features.config
+        rng = np.random.default_rng([config.seed, config.member])
+        other = torch.from_numpy(rng.standard_normal(features.matrix.shape)).float()
+        train, test = (_with_random_parts(side, other) for side in (features.train, features.test))
+        probed = probe_layers(train, test, self.label, PARTS)
+        found = {f"{probe}_{part}": probed[part][probe] for part in PARTS for probe in ("linear", "knn")}
+        whole = train.layers["h"].var(axis=0).sum()
+        for part in ("h_n", "random_n"):
+            found[f"energy_{part}"] = float(train.layers[part].var(axis=0).sum() / whole)
+        return found
+
+
+def _with_random_parts(features, matrix):
+    row, null = row_and_null_part(torch.from_numpy(features.layers["h"]), matrix)
+    return replace(features, layers=features.layers | {"random_r": row.numpy(), "random_n": null.numpy()})
+
+
+@dataclass(frozen=True)
+class TopTraining:
+    """SimCLR with an image network whose last encoder layer and head are linear, without bias, in float64.
+
+    Images, then three convolutions with batch norm (`SmallConvConfig`), then W_1 (units, 4 width), then the head
+    W_2 (embed_dim, units). The views are drawn once, in `batches` that are used in turn: one batch makes it plain
+    gradient descent, more of them stochastic.
+
+    Attributes
+    ----------
+    optimizer : OptimizerConfig
+    steps : int
+    units, embed_dim, width : int
+    scale : float > 0
+        Factor on the usual initial W_1 and W_2.
+    p_drop : float
+    temperature : float > 0
+    batch, batches : int
+        Pairs in a batch, and number of batches.
+    seed, member : int
+    """
+
+    optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+    steps: int = 100
+    units: int = 24
+    embed_dim: int = 8
+    width: int = 4
+    scale: float = 1.0
+    p_drop: float = 0.75
+    temperature: float = 0.5
+    batch: int = 64
+    batches: int = 1
+    seed: int = 0
+    member: int = 0
+
+    @property
+    def config(self) -> PretrainConfig:
+        """Data, augmentation, seeds, and encoder below W_1."""
+        return PretrainConfig(
+            data=DigitsOnPhotographs(p_drop=self.p_drop),
+            encoder=SmallConvConfig(self.width),
+            head=LinearConfig(self.embed_dim),
+            batch=self.batch,
+            seed=self.seed,
+            member=self.member,
+        )
+
+
+def train_top(point: TopTraining) -> dict[str, np.ndarray]:
+    """Train, and return W_1 and W_2 before and after.
+
+    Returns
+    -------
+    dict
+        `start` and `end`: (W_1, W_2); `loss`: of the first and of the last batch.
+
+    Raises
+    ------
+    FloatingPointError
+        When the loss is not finite.
+    """
+    config = point.config
+    encoder = nn.Sequential(config.encoder.build(config.stream(Purpose.ENCODER)), nn.Identity())
+    encoder[1] = skip_init(nn.Linear, encoder[0].out_dim, point.units, bias=False)
+    initialise(encoder[1], config.stream(Purpose.OBJECTIVE))
+    head = config.head.build(point.units, config.stream(Purpose.HEAD))
+    encoder.double(), head.double()
+    layers = encoder[1].weight, head.linear.weight
+    with torch.no_grad():
+        for layer in layers:
+            layer.mul_(point.scale)
+    start, losses = _copied(layers), []
+    stepper, batches = Joint(point.optimizer).start(encoder, head), _batches(config, point.batches)
+    for step in range(point.steps):
+        batch = batches[step % point.batches]
+        losses.append(stepper.step(lambda x=batch: _loss(head(encoder(x)), point.temperature)).item())
+    if not np.all(np.isfinite(losses)):
+        raise FloatingPointError(f"the loss of {point} is not finite")
+    return {"start": start, "end": _copied(layers), "loss": (losses[0], losses[-1])}
+
+
+def _loss(z, temperature):
+    return nt_xent(*z.chunk(2), temperature)
+
+
+def _copied(layers):
+    return tuple(layer.detach().numpy().copy() for layer in layers)
+
+
+def _batches(config, count):
+    """Batches (2 batch, 3, size, size) of float64 views, first before second ones."""
+    train, _ = config.build_data()
+    pairs, augmentation = config.stream(Purpose.PAIRS), config.stream(Purpose.AUGMENTATION)
+    order = torch.randperm(len(train), generator=config.stream(Purpose.ORDER))[: count * config.batch]
+    return [
+        config.augment(torch.cat(train.pairs(index, pairs)), augmentation).double()
+        for index in order.split(config.batch)
+    ]

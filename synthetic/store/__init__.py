@@ -1,0 +1,1 @@
+"""Sweeps, the store of their results, files."""

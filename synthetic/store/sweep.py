@@ -1,0 +1,384 @@
+"""One function at many points: in parallel, resumable, every result stored under the hash of what made it."""
+
+import hashlib
+import itertools
+import os
+import pickle
+import sys
+import time
+import traceback
+import warnings
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
+from threadpoolctl import threadpool_limits
+
+from synthetic.store.files import clone_root, write_atomically
+from synthetic.store.fingerprint import LOADED, environment, fingerprint
+
+DEFAULT = object()
+_OTHER_CODE = "worker and caller loaded different source files or versions; start both anew"
+_WORKER_SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",  # idle OpenMP threads sleep instead of spinning
+}
+_SECONDS_BETWEEN_LINES = 2.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One point of a sweep at which the function raised.
+
+    Parameters
+    ----------
+    index : int
+        Place of the point in the list that was given to `sweep`.
+    point : object
+        The point itself.
+    traceback : str
+        The traceback as text.
+    """
+
+    index: int
+    point: object
+    traceback: str
+
+
+class SweepError(RuntimeError):
+    """Some points of a sweep failed; all others were computed and stored.
+
+    Parameters
+    ----------
+    failures : sequence of Failure
+        The failed points in the order of the list given to `sweep`.
+    total : int
+        Number of points of the sweep.
+    """
+
+    def __init__(self, failures, total):
+        self.failures = tuple(failures)
+        self.total = total
+        details = "\n".join(f"point {f.index}: {f.point!r}\n{f.traceback.rstrip()}" for f in self.failures)
+        super().__init__(f"{len(self.failures)} of {total} points failed\n{details}")
+
+    def __reduce__(self):
+        return type(self), (self.failures, self.total)
+
+
+def grid(**axes):
+    """Every combination of the values on some axes, the last axis running fastest.
+
+    Parameters
+    ----------
+    **axes : sequence
+        Values of each parameter, at least one.
+
+    Returns
+    -------
+    list of dict
+        Points for `sweep`.
+
+    Raises
+    ------
+    ValueError
+        When an axis is no sequence of values (a number or a text is none), or is empty.
+
+    Notes
+    -----
+    Source: derived.
+
+    Examples
+    --------
+    >>> grid(sigma=[0.1, 0.2], seed=range(2))
+    [{'sigma': 0.1, 'seed': 0}, {'sigma': 0.1, 'seed': 1}, {'sigma': 0.2, 'seed': 0}, {'sigma': 0.2, 'seed': 1}]
+    """
+    for name, values in axes.items():
+        if isinstance(values, str) or not hasattr(values, "__len__") or len(values) == 0:
+            raise ValueError(f"{name} must be a sequence of at least one value, got {values!r}")
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label="", on_result=None):
+    """Return ``[function(point) for point in points]``, computed in parallel and remembered.
+
+    A result is stored as soon as it is there, so an interrupted sweep goes on where it stopped. It is found
+    again only by the same function at an equal point, with the same versions of Python and the numerical
+    packages and unchanged source files (see `synthetic.store.fingerprint`). Every point runs on one thread whatever
+    `jobs` is, so that the numbers do not depend on `jobs`.
+
+    Workers are processes on this machine, or what a surrounding ``joblib.parallel_config`` says: threads with
+    ``"threading"``, the workers of a cluster with ``"dask"``. When source files were edited after this process
+    loaded them, results are neither read nor stored. Points are computed by the code that this process loaded:
+    for a worker process that loaded other source files by this process, while on a cluster they fail.
+
+    Parameters
+    ----------
+    function : callable
+        Deterministic function of one point, defined at the top level of a module; its result can be pickled.
+    points : sequence
+        Frozen dataclasses or dicts of plain values, numpy arrays or further dataclasses.
+    jobs : int, optional
+        Number of workers, at least 1; 1 runs in this process. Left out: what a surrounding
+        ``joblib.parallel_config`` says, else 1. A cluster uses all its workers whatever `jobs` is.
+    cache : pathlib.Path or str or None, optional
+        Folder of stored results; None stores and reads nothing. Left out: ``$PROJHEAD_CACHE`` (the word
+        ``off`` disables), else ``.cache/sweep`` in the clone. With ``$PROJHEAD_FRESH`` set to 1, stored
+        results are replaced and not read.
+    progress : bool
+        Print plain lines with the number of points done and the time left.
+    label : str
+        First word of these lines; the function's name when empty.
+    on_result : callable, optional
+        Called in this process as ``on_result(index, result)`` when a point that was not stored is done, in
+        the order in which the points finish.
+
+    Returns
+    -------
+    list
+        Results in the order of `points`.
+
+    Raises
+    ------
+    ValueError
+        When `jobs` is smaller than 1, or a point or the function cannot be told apart from another one.
+    SweepError
+        When the function raised at some points, after all other points were computed and stored.
+
+    Notes
+    -----
+    Source: derived.
+    """
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    points = list(points)
+    folder = default_cache() if cache is DEFAULT else cache
+    edited = folder is not None and environment() != LOADED
+    paths = _paths(function, points, None if edited else folder)
+    results = {} if os.environ.get("PROJHEAD_FRESH") == "1" else _stored(paths)
+    report = _Reporter(label or getattr(function, "__name__", "sweep"), len(points), len(results), progress)
+    if edited:
+        report.say("source files were edited since this process started: nothing is read or stored")
+    tasks = [
+        _Task(function, index, points[index], path)
+        for index, path in enumerate(paths)
+        if index not in results
+    ]
+    failures = []
+    for index, result, error in _computed(tasks, jobs):
+        if error is None:
+            results[index] = result
+            if on_result is not None:
+                on_result(index, result)
+        else:
+            failures.append(Failure(index, points[index], error))
+        report.one_done()
+    if failures:
+        raise SweepError(sorted(failures, key=lambda failure: failure.index), len(points))
+    return [results[index] for index in range(len(points))]
+
+
+def default_jobs():
+    """Worker processes where no number is given: ``$PROJHEAD_JOBS``, else the cores this process may use.
+
+    Returns
+    -------
+    int
+    """
+    chosen = os.environ.get("PROJHEAD_JOBS")
+    if chosen:
+        return int(chosen)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_cache():
+    """Folder of stored results when `sweep` is given none.
+
+    Returns
+    -------
+    pathlib.Path or None
+        ``$PROJHEAD_CACHE`` (None for the word ``off``), else ``.cache/sweep`` in the clone, else
+        ``~/.cache/projhead/sweep``.
+    """
+    chosen = os.environ.get("PROJHEAD_CACHE")
+    if chosen == "off":
+        return None
+    if chosen:
+        return Path(chosen)
+    root = clone_root()
+    return root / ".cache" / "sweep" if root else Path.home() / ".cache" / "projhead" / "sweep"
+
+
+def _paths(function, points, folder):
+    if folder is None:
+        return [None] * len(points)
+    keys = [fingerprint(function, point) for point in points]
+    return [Path(folder).absolute() / key[:2] / key for key in keys]
+
+
+def _stored(paths):
+    results = {}
+    for index, path in enumerate(paths):
+        if path is not None and (content := _read_checked(path)) is not None:
+            results[index] = pickle.loads(content)
+    return results
+
+
+def _read_checked(path):
+    """Content of a stored file, None where it is missing or its checksum does not fit."""
+    try:
+        stored = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    checksum, content = stored[:32], stored[32:]
+    return content if hashlib.sha256(content).digest() == checksum else None
+
+
+def _write_checked(path, result):
+    content = pickle.dumps(result)
+    write_atomically({path: hashlib.sha256(content).digest() + content})
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One point to compute, and where its result belongs."""
+
+    function: object
+    index: int
+    point: object
+    path: Path | None
+    loaded: str = LOADED
+
+    def run(self):
+        """(index, result, traceback or None); the result is stored."""
+        try:
+            with _one_thread():
+                result = self.function(self.point)
+            if self.path is not None:
+                _write_checked(self.path, result)
+        except Exception:
+            return self.index, None, traceback.format_exc()
+        return self.index, result, None
+
+    def run_in_worker(self):
+        """As `run`, unless this process loaded other source files or versions than the one that made the task."""
+        return self.run() if self.loaded == LOADED else self.not_finished(_OTHER_CODE)
+
+    def not_finished(self, why):
+        """What `run` returns, for a task that no worker could finish."""
+        return self.index, None, f"not finished: {why}"
+
+
+def _computed(tasks, jobs):
+    """Yield (index, result, traceback or None) of every task, as they finish."""
+    if not tasks:
+        return
+    client = getattr(get_active_backend()[0], "client", None)
+    if client is not None:
+        yield from _on_cluster(tasks, client)
+    elif (workers := min(effective_n_jobs(jobs), len(tasks))) > 1:
+        with _settings_of_workers(), _one_thread(), _silent_restarts():
+            yield from _in_workers(tasks, workers)
+    else:
+        yield from (task.run() for task in tasks)
+
+
+def _in_workers(tasks, workers):
+    waiting = {task.index: task for task in tasks}
+    parallel = Parallel(workers, prefer="processes", return_as="generator_unordered", batch_size=1)
+    try:
+        for done in parallel(delayed(task.run_in_worker)() for task in tasks):
+            task = waiting.pop(done[0])
+            yield task.run() if done[2] == task.not_finished(_OTHER_CODE)[2] else done
+    except BrokenExecutor as error:
+        yield from (task.not_finished(error) for task in waiting.values())
+
+
+def _on_cluster(tasks, client):
+    """Through the client of joblib's dask backend; joblib itself waits forever for a task that dask gave up.
+
+    Results are stored here: the workers may have no disk in common with this machine.
+    """
+    from distributed import as_completed
+
+    futures = {client.submit(replace(task, path=None).run_in_worker, pure=False): task for task in tasks}
+    for future in as_completed(futures):
+        task = futures.pop(future)
+        try:
+            index, result, error = future.result()
+        except Exception as lost:
+            index, result, error = task.not_finished(lost)
+        if error is None and task.path is not None:
+            _write_checked(task.path, result)
+        yield index, result, error
+
+
+@contextmanager
+def _one_thread():
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else None
+    if torch:
+        torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads)
+
+
+@contextmanager
+def _settings_of_workers():
+    """Let new worker processes start with one thread."""
+    before = {name: os.environ.get(name) for name in _WORKER_SETTINGS}
+    os.environ.update(_WORKER_SETTINGS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _silent_restarts():
+    """No warning where a worker whose memory grew is replaced.
+
+    The warning comes from the thread that looks after the workers; as an error (``python -W error``) it would end
+    this thread, and the sweep would wait forever.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        yield
+
+
+class _Reporter:
+    """Plain progress lines: points done, seconds spent, seconds left."""
+
+    def __init__(self, label, total, known, enabled):
+        self.label, self.total, self.known, self.enabled = label, total, known, enabled
+        self.done = known
+        self.start = self.last = time.monotonic()
+        if known:
+            self.say(f"{known} of {total} points were stored before")
+
+    def say(self, text):
+        if self.enabled:
+            print(f"{self.label}: {text}", flush=True)
+
+    def one_done(self):
+        self.done += 1
+        now = time.monotonic()
+        if self.done < self.total and now - self.last < _SECONDS_BETWEEN_LINES:
+            return
+        self.last = now
+        spent = now - self.start
+        left = spent / (self.done - self.known) * (self.total - self.done)
+        self.say(f"{self.done} of {self.total} points, {spent:.0f} s, about {left:.0f} s left")

@@ -1,0 +1,43 @@
+"""Numbers of notebooks 09 to 13: dots lie on the lines they are drawn over."""
+
+import numpy as np
+
+from notebooks.panels import absent_features, null_space, one_law, sparse_head, subclasses
+
+
+def test_every_dot_of_the_one_law_lies_on_its_line():
+    data = one_law.law_data([one_law.train(training) for training in one_law.TRAININGS])
+    errors = one_law.largest_error(data)
+    assert len(errors) == len(one_law.TRAININGS) == 8
+    assert max(errors.values()) < 1e-6
+    assert len(one_law.draw_law(data).axes[0].lines) == 16
+
+
+def test_absent_features_are_absent_after_and_where_theory_says_before():
+    data = absent_features.limits_data(3)
+    np.testing.assert_allclose(data["after"], 0, atol=1e-4)
+    np.testing.assert_allclose(data["before"], 1 / (1 + data["phi_trained"] ** 2), atol=1e-4)
+
+
+def test_collapse_flow_lies_on_the_learning_curves(seed):
+    data = subclasses.collapse_data(5, seed)
+    lines = np.stack([data["before"], data["after"]], axis=1)
+    for feature in range(2):
+        for layer in range(2):
+            line = np.interp(data["time_flow"], data["time"], lines[:, layer, feature])
+            np.testing.assert_allclose(data["flow"][:, layer, feature], line, rtol=5e-3)
+
+
+def test_sparse_training_reaches_the_global_minimum(seed):
+    point = sparse_head.SparseTraining(0.1, seed)
+    data = sparse_head.weights_data([point], [sparse_head.train(point)])
+    for layer, name in enumerate(("before", "after")):
+        line = [np.interp(0.1, data["penalty"], data[name][:, i]) for i in range(4)]
+        np.testing.assert_allclose(data["trained"][0, layer], line, atol=1e-2)
+
+
+def test_null_space_numbers_agree(seed):
+    energy = null_space.energy_data(2, seed)
+    np.testing.assert_allclose(energy["measured"], energy["predicted"], atol=1e-5)
+    drift = null_space.drift_data([0.0125, 0.00625], seed)
+    np.testing.assert_allclose(np.divide(*drift["InfoNCE"]), 2, rtol=0.1)

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from neural.data.digits import PHOTOGRAPHS
+from neural.models.sparsity import SparseHead
+from notebooks.panels.sparse_head_images import (
+    METHODS,
+    draw_methods,
+    draw_norms,
+    draw_penalties,
+    draw_spectra,
+    format_table,
+    runs,
+    summarise,
+    transfer_runs,
+)
+from notebooks.profiles import IMAGE_BASE
+
+AXES = {
+    "penalties": (0.0, 3.0),
+    "methods": {"SimCLR": 3.0, "BYOL": 5.0},
+    "norms": {"l1": (2.0,), "group": (30.0,)},
+    "widths": (4, 8),
+}
+MEMBERS = 3
+
+
+@pytest.fixture
+def settings(seed):
+    return runs(seed, "cpu", base=IMAGE_BASE["smoke"], members=MEMBERS, **AXES)
+
+
+def made_up(penalty, units=16, linear=True):
+    """Scores of one run: a penalty takes 1% of accuracy, one rank of z and a tenth of the units per unit."""
+    members = np.arange(MEMBERS) / 100
+    shares = np.exp(-np.arange(units, dtype=float))
+    return {
+        "digit_linear_h": 0.9 - 0.01 * penalty + members,
+        "digit_knn_h": 0.8 - 0.01 * penalty + members,
+        "digit_few_shot_h": 0.5 + members,
+        "digit_linear_z": 0.7 + members,
+        "effective_rank_h": 20 + members,
+        "effective_rank_z": 15 - penalty + members,
+        "participation_h": 5 + members,
+        "participation_z": 4 + members,
+        "kept_share": np.full(MEMBERS, 1 - 0.1 * penalty if linear else np.nan),
+        "zero_share": np.full(MEMBERS, 0.1 * penalty if linear else np.nan),
+        "spectrum_h": np.stack([shares * 4.0**m for m in range(MEMBERS)]),
+        "spectrum_z": np.stack([shares[:4]] * MEMBERS),
+    }
+
+
+@pytest.fixture
+def summary(settings):
+    results = {
+        name: made_up(
+            members[0].sparsity.penalty if members[0].sparsity else 0,
+            4 * members[0].encoder.width,
+            linear=name[0] != "no head",
+        )
+        for name, members in settings.items()
+    }
+    known = {f"{label}_{probe}_h" for label in ("digit", "photo") for probe in ("linear", "knn")}
+    transfer = {
+        ("transfer", group): {name: np.arange(MEMBERS) / 10 + more for name in known}
+        for group, more in (("without", 0.5), ("with", 0.55))
+    }
+    return summarise(results, transfer)
+
+
+def test_runs_differ_in_what_they_say_and_share_everything_else(settings, seed):
+    for (group, name), members in settings.items():
+        assert [run.member for run in members] == list(range(MEMBERS))
+        for run in members:
+            assert (run.seed, run.data.p_drop, run.epochs) == (seed, 0.0, 0 if group == "untrained" else 1)
+            assert run.encoder.last_relu and run.encoder.width == (int(name) if "wide" in group else 4)
+            assert run.method == (METHODS[name] if name in METHODS else METHODS["SimCLR"])[0]
+    sparsity = {name: members[0].sparsity for name, members in settings.items()}
+    assert sparsity["l21", "0"] is sparsity["without", "BYOL"] is sparsity["wide", "8"] is None
+    assert sparsity["with", "BYOL"] == SparseHead(5.0)
+    assert sparsity["l1", "2"] == SparseHead(2.0, "l1") and sparsity["group", "30"] == SparseHead(
+        30.0, "group"
+    )
+    assert sparsity["wide, sparse", "8"] == SparseHead(3.0)
+    assert settings["with", "SimCLR"] == settings["l21", "3"] == settings["wide, sparse", "4"]
+
+
+def test_transfer_trains_on_half_of_the_photographs(settings):
+    found = transfer_runs(settings)
+    for group in ("without", "with"):
+        ours, theirs = found["transfer", group], settings[group, "SimCLR"]
+        assert [run.data.photos for run in ours] == [PHOTOGRAPHS[:5]] * MEMBERS
+        assert [(run.member, run.sparsity) for run in ours] == [(run.member, run.sparsity) for run in theirs]
+
+
+def test_every_run_is_compared_with_its_own_without_penalty(summary):
+    groups = summary["groups"]
+    for values in (groups["l21"]["3"], groups["with"]["SimCLR"], groups["wide, sparse"]["8"]):
+        assert np.isclose(values["linear_more"]["mean"], -0.03)
+        assert np.isclose(values["er_z_more"]["mean"], -3)
+        assert values["linear_more"]["half_width"] < 1e-12 < values["linear"]["half_width"]
+    assert np.isclose(groups["with"]["BYOL"]["knn_more"]["mean"], -0.05)
+    assert np.isclose(groups["wide"]["8"]["knn_more"]["mean"], 0)
+    assert "kept" not in groups["no head"][""] and np.isclose(groups["l21"]["3"]["kept"]["mean"], 0.7)
+    assert summary["units"] == {"4": 16, "8": 32}
+    assert np.isclose(summary["transfer"]["photo_knn_h"]["more"]["mean"], 0.05)
+    # Geometric mean of 1, 4 and 16.
+    assert np.allclose(summary["spectra"]["no head"]["h"], 4 * np.exp(-np.arange(16)))
+
+
+def test_table_shows_differences_only_where_there_is_a_penalty(summary):
+    rows = {line[:26].strip(): line[26:].split() for line in format_table(summary).splitlines()}
+    assert rows["l21 3"][:4] == ["0.880", "-0.030", "+-", "0.000"]
+    assert rows["l21 3"][-1] == "70%" and rows["l21 0"][1] == "0.810"
+    assert rows["SimCLR"] == "-0.030 +- 0.000 paper +0.0212".split()
+    assert rows["digit linear h"] == "0.600 +0.050 +- 0.000".split()
+
+
+def test_figures_show_every_setting(summary):
+    spectra = draw_spectra(summary)
+    assert [line.get_label() for line in spectra.axes[0].lines] == ["no head", "penalty 0", "penalty 3"]
+    penalties = draw_penalties(summary).axes
+    assert [len(axes.containers) for axes in penalties] == [4, 2, 1]
+    assert np.allclose(penalties[2].containers[0].lines[0].get_ydata(), [1, 0.7])
+    methods = draw_methods(summary).axes
+    assert [label.get_text() for label in methods[0].get_yticklabels()] == ["SimCLR", "BYOL"]
+    norms = draw_norms(summary).axes
+    assert [len(axes.containers) for axes in norms] == [3, 3, 4]
+    assert np.allclose(norms[2].containers[0].lines[0].get_ydata(), 20.01)

@@ -1,0 +1,37 @@
+"""Mixture sampler and the measured gain."""
+
+import numpy as np
+import pytest
+import torch
+
+from neural import torch_generator
+from synthetic.mixture.samples import mixture_views, random_direction, sample_mixture, signal_gain
+
+
+def test_moments_of_inputs_and_views(seed):
+    generator = torch_generator(seed, "mixture")
+    mean, n = torch.tensor([1.5, 0.0, -0.5], dtype=torch.float64), 200_000
+    inputs, labels = sample_mixture(mean, (n,), generator)
+    error = 5 / np.sqrt(n)
+    np.testing.assert_allclose((inputs * labels[:, None]).mean(0), mean, atol=error)
+    assert abs(labels.mean()) < error
+    one, two = mixture_views(mean, (0.7, 0.0), (n,), generator)
+    signal = np.outer(mean, mean)
+    np.testing.assert_allclose(one.T @ one / n, signal + np.eye(3) * 1.49, atol=6 * error)
+    np.testing.assert_allclose(one.T @ two / n, signal + np.eye(3), atol=6 * error)
+
+
+def test_direction_is_a_unit_vector_and_streams_repeat():
+    one, two = (random_direction(5, torch_generator(3, "direction")) for _ in range(2))
+    assert one.norm() == pytest.approx(1) and torch.equal(one, two)
+
+
+def test_gain_of_a_known_metric():
+    direction = np.array([0.6, 0.8, 0.0])
+    projector = np.eye(3) + 0.5 * np.outer(direction, direction)
+    assert signal_gain(projector.T @ projector, direction) == pytest.approx(1.5)
+
+
+def test_negative_augmentation_is_refused():
+    with pytest.raises(ValueError, match="sigma must be >= 0"):
+        mixture_views(torch.zeros(2), (0.1, -0.1), (3,), torch_generator(0))

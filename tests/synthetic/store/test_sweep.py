@@ -1,0 +1,241 @@
+import os
+import time
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from synthetic.store.fingerprint import LOADED, canonical, fingerprint
+from synthetic.store.sweep import SweepError, default_cache, grid, sweep
+
+
+@dataclass(frozen=True)
+class Point:
+    value: float
+    log: str = ""
+    fails: bool = False
+
+
+def logged_root(point):
+    """Square root; writes one line per call, and fails where it is told to."""
+    if point.log:
+        with open(point.log, "a") as log:
+            log.write(f"{point.value}\n")
+    if point.fails:
+        raise ArithmeticError("told to fail")
+    return {"root": np.sqrt(point.value)}
+
+
+def blas_product(point):
+    rng = np.random.default_rng(point["seed"])
+    matrix = rng.normal(size=(120, 120))
+    return matrix @ matrix.T
+
+
+def worker_settings(point):
+    import torch
+
+    return os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"], torch.get_num_threads()
+
+
+kept = []
+
+
+def growing(point):
+    """Memory of the worker grows by the given megabytes, and stays."""
+    kept.append(b"1" * (point["megabytes"] << 20))
+    time.sleep(1.1)  # workers look at their memory no more than once a second
+    return os.getpid()
+
+
+@pytest.fixture(autouse=True)
+def unedited(monkeypatch):
+    """Source files that are edited while the tests run do not matter to them."""
+    monkeypatch.setattr(import_module("synthetic.store.sweep"), "environment", lambda: LOADED)
+
+
+def calls(log):
+    return log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "calls.log"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+def stored_files(cache):
+    return [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_results_keep_the_order_of_the_points(cache):
+    results = sweep(logged_root, [Point(9.0), Point(1.0), Point(4.0)], cache=cache, progress=False)
+    assert [result["root"] for result in results] == [3, 1, 2]
+
+
+def test_no_points_give_no_results(cache):
+    assert sweep(logged_root, [], cache=cache) == []
+
+
+def test_a_stored_result_is_not_computed_again(cache, log):
+    points = [Point(4.0, str(log)), Point(9.0, str(log))]
+    first = sweep(logged_root, points[:1], cache=cache, progress=False)
+    both = sweep(logged_root, points, cache=cache, progress=False)
+    assert calls(log) == ["4.0", "9.0"]
+    assert both[0] == first[0]
+
+
+def test_no_cache_computes_every_time(log, monkeypatch):
+    monkeypatch.setenv("PROJHEAD_CACHE", "off")
+    for _ in range(2):
+        sweep(logged_root, [Point(4.0, str(log))], progress=False)
+    assert len(calls(log)) == 2
+    assert default_cache() is None
+
+
+def test_fresh_replaces_what_is_stored(cache, log, monkeypatch):
+    points = [Point(4.0, str(log))]
+    sweep(logged_root, points, cache=cache, progress=False)
+    monkeypatch.setenv("PROJHEAD_FRESH", "1")
+    sweep(logged_root, points, cache=cache, progress=False)
+    assert len(calls(log)) == 2
+    assert len(stored_files(cache)) == 1
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b[:10], lambda b: b"", lambda b: b[:-1] + b"?"]
+)
+def test_a_damaged_file_is_computed_again(cache, log, damage):
+    points = [Point(4.0, str(log))]
+    sweep(logged_root, points, cache=cache, progress=False)
+    (path,) = stored_files(cache)
+    path.write_bytes(damage(path.read_bytes()))
+    assert sweep(logged_root, points, cache=cache, progress=False) == [{"root": 2.0}]
+    assert sweep(logged_root, points, cache=cache, progress=False) == [{"root": 2.0}]
+    assert len(calls(log)) == 2
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_failing_point_does_not_lose_the_others(cache, log, jobs):
+    points = [Point(1.0, str(log)), Point(4.0, str(log), fails=True), Point(9.0, str(log))]
+    with pytest.raises(SweepError, match=r"(?s)1 of 3 points failed\npoint 1.*told to fail") as caught:
+        sweep(logged_root, points, jobs=jobs, cache=cache, progress=False)
+    assert [(failure.index, failure.point) for failure in caught.value.failures] == [(1, points[1])]
+    log.unlink()
+    sweep(logged_root, [points[0], points[2]], cache=cache, progress=False)
+    assert calls(log) == []
+
+
+def test_a_result_that_cannot_be_stored_is_a_failure(cache):
+    with pytest.raises(SweepError, match="pickle"):
+        sweep(make_unstorable, [Point(1.0)], cache=cache, progress=False)
+    assert stored_files(cache) == []
+
+
+def make_unstorable(point):
+    return lambda: point
+
+
+def test_the_numbers_do_not_depend_on_jobs(seed):
+    points = [{"seed": [seed, member]} for member in range(4)]
+    alone = sweep(blas_product, points, jobs=1, cache=None, progress=False)
+    spread = sweep(blas_product, points, jobs=2, cache=None, progress=False)
+    np.testing.assert_array_equal(alone, spread)
+
+
+def test_workers_use_one_thread_that_sleeps_when_idle():
+    points = [{"n": 0}, {"n": 1}]
+    assert sweep(worker_settings, points, jobs=2, cache=None, progress=False) == [("1", "PASSIVE", 1)] * 2
+
+
+def test_progress_is_plain_lines(cache, capsys):
+    points = [Point(4.0), Point(9.0)]
+    sweep(logged_root, points[:1], cache=cache, label="roots")
+    sweep(logged_root, points, cache=cache, label="roots")
+    printed = capsys.readouterr().out
+    assert "\r" not in printed
+    assert printed.splitlines() == [
+        "roots: 1 of 1 points, 0 s, about 0 s left",
+        "roots: 1 of 2 points were stored before",
+        "roots: 2 of 2 points, 0 s, about 0 s left",
+    ]
+
+
+def test_each_new_result_is_shown_when_it_is_done(cache):
+    points = [Point(1.0), Point(4.0)]
+    seen = {}
+    sweep(logged_root, points[:1], cache=cache, progress=False)
+    sweep(logged_root, points, cache=cache, progress=False, on_result=seen.__setitem__)
+    assert seen == {1: {"root": 2.0}}
+
+
+def test_a_grid_is_every_combination_with_the_last_axis_fastest():
+    points = grid(a=(1, 2), b=np.array([0.5]), c="xy".split("y"))
+    assert points == [{"a": a, "b": 0.5, "c": c} for a in (1, 2) for c in ("x", "")]
+    assert grid() == [{}]
+
+
+@pytest.mark.parametrize("values", [[], "text", 3, np.float64(3)])
+def test_an_axis_without_values_is_refused(values):
+    with pytest.raises(ValueError, match="^b must be a sequence of at least one value, got"):
+        grid(a=[1], b=values)
+
+
+def test_jobs_must_be_positive(cache):
+    with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
+        sweep(logged_root, [Point(1.0)], jobs=0, cache=cache)
+
+
+def test_a_function_without_a_name_is_refused_only_when_it_would_be_stored(cache):
+    with pytest.raises(ValueError, match="top level of a module"):
+        sweep(lambda point: point, [1.0], cache=cache)
+    assert sweep(lambda point: point, [1.0], cache=None, progress=False) == [1.0]
+
+
+def test_points_that_differ_have_different_fingerprints():
+    points = [
+        1,
+        1.0,
+        True,
+        "1",
+        None,
+        [1],
+        {"a": 1},
+        {"b": 1},
+        Point(1),
+        Point(1.0),
+        np.zeros(2),
+        np.zeros(2, np.float32),
+        np.zeros((2, 1)),
+        np.array([0.0, np.nextafter(0, 1)]),
+        {"a": 1.0, "b": Point(2.0)},
+    ]
+    assert len({fingerprint(logged_root, point) for point in points}) == len(points)
+    assert fingerprint(logged_root, 1) != fingerprint(blas_product, 1)
+
+
+def test_equal_points_have_equal_fingerprints():
+    def key(point):
+        return fingerprint(logged_root, point)
+
+    assert key({"a": 1, "b": (2.0, None)}) == key({"b": [np.float64(2.0), None], "a": np.int64(1)})
+    assert key(np.arange(6.0).reshape(2, 3).T) == key(np.ascontiguousarray(np.arange(6.0).reshape(2, 3).T))
+
+
+@pytest.mark.parametrize(
+    "value, name", [({"a": [{1, 2}]}, r"point\['a'\]\[0\]"), (np.array([{}]), "point"), ({1: 2}, "point")]
+)
+def test_a_point_without_canonical_form_is_refused(value, name):
+    with pytest.raises(ValueError, match=f"^{name} must"):
+        canonical(value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_workers_whose_memory_grows_are_replaced():
+    points = [{"megabytes": size, "number": number} for number, size in enumerate([1, 1] + 6 * [320])]
+    assert len(set(sweep(growing, points, jobs=2, cache=None, progress=False))) > 2

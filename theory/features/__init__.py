@@ -1,0 +1,1 @@
+"""The feature model: what linear layers learn of it."""

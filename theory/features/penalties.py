@@ -1,0 +1,221 @@
+r"""Penalised training of encoder and head: weight decay and the sparse head, feature by feature.
+
+The penalty :math:`\lambda_1\|W_1\|_F^2 + \lambda_2\|W_2\|_{2,1} + \mu\|W_2\|_F^2` of a network
+:math:`W = W_2 W_1` is smallest when the units of the representation align with the singular vectors of W. A feature
+of weight c after the head then costs :math:`P(c) = \min_b\, \lambda_1 c^2/b^2 + \lambda_2 b + \mu b^2`, and its
+weight b in the head solves :math:`2\mu b^4 + \lambda_2 b^3 = 2\lambda_1 c^2`; before the head it weighs c/b.
+Derivation: docs/derivations/sparse-head.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+
+from theory import checks
+from theory.errors import AssumptionError
+from theory.features.model import FeatureModel
+from theory.features.schemes import SparseHead, WeightDecay
+
+_ROOT = np.sqrt(2 / 3)  # a feature kept at the global minimum has at least this fraction of its weight s
+_ABOVE = 1 + 1e-12  # upper end of a bracket, outside round-off
+
+
+class PenalisedWeights(NamedTuple):
+    """Feature weights at the global minimum of the penalised loss, and each feature's share of the minimum."""
+
+    before: np.ndarray
+    after: np.ndarray
+    minimum: np.ndarray
+
+
+def penalised_weights(
+    model: FeatureModel, scheme: WeightDecay | SparseHead, rank: int | None = None
+) -> PenalisedWeights:
+    r"""Feature weights before and after the head at the global minimum of the penalised loss.
+
+    After the head :math:`c_i` minimises :math:`-2 c_1 c^2 + c_2 c^4 + P(c)` with
+    :math:`c_1 = \rho_i\phi_i^2`, :math:`c_2 = (\phi_i^2+\sigma^2)^2`. Weight decay:
+    :math:`P = 2\sqrt{\lambda_1\lambda_2}\,c` and the weight before is
+    :math:`(\lambda_2/\lambda_1)^{1/4} c^{1/2}`. Sparse head alone:
+    :math:`P = 3\lambda_1^{1/3}(\lambda_2/2)^{2/3} c^{2/3}` (a Schatten-2/3 quasi-norm) and
+    :math:`(\lambda_2 c/2\lambda_1)^{1/3}`. Zero is always a local minimum too, which training may reach instead.
+    Source: derived here. That no mixture of features does better is proved for one output and, for small
+    mixtures, for any number; beyond that it was checked by optimisation from many starts.
+
+    Parameters
+    ----------
+    model : FeatureModel
+    scheme : WeightDecay or SparseHead
+    rank : int >= 1, optional
+        Most features that the network can hold: those of lowest minimum are kept; all when None.
+
+    Raises
+    ------
+    AssumptionError
+        If features of equal minimum compete for the last place.
+    """
+    penalty = _Penalty.of(scheme)
+    after = np.array([_kept_weight(*growth_decay, penalty) for growth_decay in _coefficients(model)])
+    minimum = np.array(
+        [
+            _value(weight, *growth_decay, penalty)
+            for weight, growth_decay in zip(after, _coefficients(model), strict=True)
+        ]
+    )
+    dropped = _beyond_rank(minimum, rank)
+    after[dropped], minimum[dropped] = 0.0, 0.0
+    before = np.array([weight / penalty.head_weight(weight) if weight else 0.0 for weight in after])
+    return PenalisedWeights(before, after, minimum)
+
+
+def drop_penalty(model: FeatureModel, encoder: float, head_decay: float = 0.0) -> np.ndarray:
+    r"""Largest head penalty :math:`\lambda_2` of the sparse head at which each feature is kept.
+
+    For :math:`\mu = 0` the global minimum keeps a feature iff
+    :math:`3\lambda_1^{1/3}(\lambda_2/2)^{2/3} < 1.2\,c_1 (0.8\,c_1/c_2)^{2/3}`, and its weight jumps from
+    :math:`\sqrt{0.8}\,s` to 0. With :math:`\mu > 0` by bracketing below that value. Source: derived here.
+
+    Parameters
+    ----------
+    model : FeatureModel
+    encoder : float > 0
+        :math:`\lambda_1`.
+    head_decay : float >= 0
+        :math:`\mu`.
+
+    Returns
+    -------
+    (k,) array
+        0 for a feature that no penalty keeps.
+    """
+    encoder = checks.scalar("encoder", encoder, 0.0, open_low=True)
+    head_decay = checks.scalar("head_decay", head_decay, 0.0)
+    return np.array([_drop_penalty(*both, encoder, head_decay) for both in _coefficients(model)])
+
+
+def drop_strength(scheme: WeightDecay | SparseHead, retention: float, sigma: float) -> float:
+    r"""Feature strength :math:`\phi` below which the global minimum drops a feature.
+
+    What a kept feature gains grows with :math:`\phi`, so there is one such strength; by bracketing.
+    Source: derived here.
+
+    Parameters
+    ----------
+    scheme : WeightDecay or SparseHead
+    retention : float in (0, 1]
+        :math:`\rho`.
+    sigma : float >= 0
+    """
+    penalty = _Penalty.of(scheme)
+    retention = float(
+        checks.in_range("retention", checks.scalar("retention", retention), 0, 1, open_low=True)
+    )
+    sigma = checks.scalar("sigma", sigma, 0.0)
+
+    def kept(log_phi):
+        square = np.exp(2 * log_phi)
+        return _kept_weight(retention * square, (square + sigma**2) ** 2, penalty) > 0
+
+    low, high = -1.0, 1.0
+    while kept(low):
+        low -= 2.0
+    while not kept(high):
+        high += 2.0
+    while high - low > 4 * np.finfo(float).eps * max(1.0, abs(high)):
+        middle = (low + high) / 2
+        low, high = (low, middle) if kept(middle) else (middle, high)
+    return float(np.exp((low + high) / 2))
+
+
+class _Penalty(NamedTuple):
+    encoder: float
+    group: float
+    decay: float
+
+    @classmethod
+    def of(cls, scheme):
+        if isinstance(scheme, WeightDecay):
+            return cls(scheme.encoder, 0.0, scheme.head)
+        return cls(scheme.encoder, scheme.head, scheme.head_decay)
+
+    def head_weight(self, after):
+        """b > 0 with 2 decay b^4 + group b^3 = 2 encoder c^2, for c = `after` > 0."""
+        target = 2 * self.encoder * after**2
+        bounds = [np.cbrt(target / self.group)] if self.group else []
+        bounds += [(target / (2 * self.decay)) ** 0.25] if self.decay else []
+        if len(bounds) == 1:
+            return bounds[0]
+        high = min(bounds)
+        relative = [self.group * high**3 / target, 2 * self.decay * high**4 / target]
+        return high * scipy.optimize.brentq(
+            lambda x: relative[0] * x**3 + relative[1] * x**4 - 1, 0.0, _ABOVE, xtol=1e-15
+        )
+
+    def cost(self, after):
+        """P(c)."""
+        b = self.head_weight(after)
+        return self.encoder * (after / b) ** 2 + self.group * b + self.decay * b**2
+
+    def slope(self, after):
+        """P'(c), by the envelope theorem 2 encoder c / b^2."""
+        return 2 * self.encoder * after / self.head_weight(after) ** 2
+
+
+def _coefficients(model):
+    return list(zip(model.retention * model.phi**2, model.variance**2, strict=True))
+
+
+def _value(after, growth, decay, penalty):
+    return -2 * growth * after**2 + decay * after**4 + penalty.cost(after) if after else 0.0
+
+
+def _kept_weight(growth, decay, penalty):
+    """Weight after the head at the global minimum; 0 when dropping the feature is at least as good.
+
+    At a minimum below zero c >= sqrt(2/3) s, and above that the derivative of the loss changes sign at most once.
+    """
+    if growth == 0:
+        return 0.0
+    fixed = np.sqrt(growth / decay)
+
+    def pull(c):
+        return 4 * growth * c - 4 * decay * c**3 - penalty.slope(c)
+
+    if pull(_ROOT * fixed) < 0:
+        return 0.0
+    after = scipy.optimize.brentq(
+        pull, _ROOT * fixed, _ABOVE * fixed, xtol=1e-15 * fixed, rtol=4 * np.finfo(float).eps
+    )
+    return after if _value(after, growth, decay, penalty) < 0 else 0.0
+
+
+def _drop_penalty(growth, decay, encoder, head_decay):
+    if growth == 0:
+        return 0.0
+    alone = 2 * (0.4 * growth * (0.8 * growth / decay) ** (2 / 3) / np.cbrt(encoder)) ** 1.5
+    if head_decay == 0:
+        return alone
+    if _kept_weight(growth, decay, _Penalty(encoder, 0.0, head_decay)) == 0:
+        return 0.0
+    low, high = 0.0, alone
+    while high - low > 4 * np.finfo(float).eps * alone:
+        middle = (low + high) / 2
+        kept = _kept_weight(growth, decay, _Penalty(encoder, middle, head_decay)) > 0
+        low, high = (middle, high) if kept else (low, middle)
+    return (low + high) / 2
+
+
+def _beyond_rank(minimum, rank):
+    """Indices of the features that find no place among `rank`."""
+    if rank is None or rank >= minimum.size:
+        return []
+    order = np.argsort(minimum, kind="stable")
+    inside, outside = minimum[order[rank - 1]], minimum[order[rank]]
+    if outside < 0 and outside - inside <= 1e-12 * abs(minimum[order[0]]):
+        raise AssumptionError(
+            f"{rank} places and features of equal minimum {inside:g}: which of them is kept is not determined"
+        )
+    return order[rank:]

@@ -1,0 +1,198 @@
+"""Which layer to probe: the sample complexity indicator, its best depth and the boundary of Corollary 3.7.
+
+Source: Xue et al. (ICLR 2024), Theorem 3.6, Corollary 3.7, Theorem 3.8 and Figure 5; reconstructed (the text
+names them, the exact form is ours).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+
+from theory import checks
+from theory.errors import AssumptionError
+from theory.features.model import FeatureModel
+from theory.features.spectral import largest, layer_weights
+
+
+def sample_complexity(model: FeatureModel, weights, target: int):
+    r"""Indicator of the labelled samples needed to read feature j off a weighted representation.
+
+    :math:`N_j(w) = \sum_i w_i^2(\phi_i^2+\sigma^2) / (w_j^2\phi_j^2)`, the squared radius of the representation
+    over its squared margin for the label :math:`y = u_j`. The number of labelled samples needed grows with it.
+
+    Source: Xue et al. (ICLR 2024), Theorem 3.6; reconstructed.
+
+    Parameters
+    ----------
+    model : FeatureModel
+    weights : (..., k) array, >= 0
+        Feature weights of the representation.
+    target : int
+        The feature j that the downstream label is, 0-based.
+
+    Returns
+    -------
+    float, or an array of the leading shape of `weights`
+
+    Raises
+    ------
+    AssumptionError
+        If the representation does not hold the target (weight 0): no number of samples is enough.
+    """
+    weights, target = representation(model, weights), model.feature(target)
+    if np.any(weights[..., target] == 0):
+        raise AssumptionError(
+            f"weights of feature {target} must be > 0: an absent feature cannot be learnt from"
+        )
+    ratio = weights / weights[..., target, None]
+    return (ratio**2 @ model.variance / model.phi[target] ** 2)[()]
+
+
+def best_depth(model: FeatureModel, target: int, embed_dim: int | None = None) -> float:
+    r"""Relative depth t* in [0, 1] at which the sample complexity indicator is smallest.
+
+    At depth t the kept features weigh :math:`s_i^t`, and :math:`N_j(t)` is a sum of exponentials in t, hence
+    convex: t* solves :math:`\sum_i (\phi_i^2+\sigma^2) s_i^{2t}\log(s_i/s_j) = 0`, or is the end towards which
+    the sum points. 0 when all kept weights are equal. t* does not increase when :math:`s_j` falls.
+
+    Source: Xue et al. (ICLR 2024), Theorem 3.8 and Figure 5; reconstructed.
+
+    Raises
+    ------
+    AssumptionError
+        If the target is not kept.
+    """
+    weights, target = _kept_weights(model, target, embed_dim)
+    kept = weights > 0
+    logs, variance = np.log(weights[kept] / weights[target]), model.variance[kept]
+
+    def slope(t):
+        return np.sum(variance * np.exp(2 * t * logs) * logs)
+
+    if np.abs(logs).max() < 1e-13 or slope(0.0) >= 0:
+        return 0.0
+    if slope(1.0) <= 0:
+        return 1.0
+    return float(scipy.optimize.brentq(slope, 0.0, 1.0, xtol=1e-15, rtol=8.9e-16))
+
+
+def best_layer(model: FeatureModel, target: int, depth: int, embed_dim: int | None = None) -> int:
+    r"""Layer l in 1..L whose weights :math:`s_i^{l/L}` have the smallest sample complexity indicator.
+
+    The lowest layer where several are equal. Source: Xue et al. (ICLR 2024), Theorem 3.8 and Figure 5;
+    reconstructed.
+
+    Raises
+    ------
+    AssumptionError
+        If the target is not kept.
+    """
+    _, target = _kept_weights(model, target, embed_dim)
+    indicator = sample_complexity(model, layer_weights(model, depth, embed_dim), target)
+    return int(np.flatnonzero(indicator <= indicator.min() * (1 + 1e-13))[0]) + 1
+
+
+class Boundary(NamedTuple):
+    """Where the representation after the head has the smaller sample complexity indicator.
+
+    Attributes
+    ----------
+    lower, upper : float or None
+        After the head wins strictly between them. None: no such end (after wins down to, or up to, the end of the
+        parameter's range). Both None: before wins throughout.
+    before_wins : bool
+        Whether before wins at the model's own value.
+    selection : float or None
+        Where the feature falls out of the `embed_dim` kept ones (for larger alpha, for smaller phi); beyond it
+        neither representation holds it. None: it never does.
+    """
+
+    lower: float | None
+    upper: float | None
+    before_wins: bool
+    selection: float | None
+
+
+def before_head_boundary(
+    model: FeatureModel, target: int, vary: str = "alpha", embed_dim: int | None = None
+) -> Boundary:
+    r"""Exact boundary between "probe before the head" and "probe after it", as one parameter of feature j varies.
+
+    :math:`N_j(1/2) = N_j(1)` iff :math:`s_j = \bar s`, with
+    :math:`\bar s = \sum_{i\ne j} c_i / \sum_{i\ne j}\sqrt{\rho_i}\phi_i` over the other kept features; before wins
+    iff :math:`s_j < \bar s`. Hence :math:`\alpha_j^* = 1 - \bar s(\phi_j^2+\sigma^2)/\phi_j` (two-sided views;
+    one-sided the last term squared), above which before wins, and
+    :math:`\phi_j^* = (\sqrt{\rho_j} \pm \sqrt{\rho_j - 4\bar s^2\sigma^2})/(2\bar s)`, outside of which it does.
+
+    Source: Xue et al. (ICLR 2024), Corollary 3.7, whose three scenarios (alpha large, phi very small, phi very
+    large) these are; the boundary itself is derived here (docs/derivations/before-head-boundary.md).
+
+    Parameters
+    ----------
+    model : FeatureModel
+    target : int
+        The feature j that the downstream label is, 0-based.
+    vary : {"alpha", "phi"}
+        Parameter of feature j that moves; all else stays.
+    embed_dim : int >= 1, optional
+        Number of outputs p; None keeps every feature.
+
+    Raises
+    ------
+    AssumptionError
+        If the target is not kept at the model itself, or no other feature is (then both sides are equal).
+    """
+    vary = checks.choice("vary", vary, ("alpha", "phi"))
+    weights, target = _kept_weights(model, target, embed_dim)
+    others = np.delete(np.arange(model.num_features), target)
+    correlation = model.correlation[others]
+    cut = 0.0
+    if embed_dim is not None and embed_dim <= others.size:
+        cut = np.sort(correlation)[-embed_dim]
+        others = others[largest(correlation, embed_dim - 1)] if embed_dim > 1 else others[:0]
+    root_retention = np.sqrt(model.retention)
+    total = np.sum(root_retention[others] * model.phi[others])
+    if total == 0:
+        raise AssumptionError(
+            f"no feature besides target {target} is kept: the indicator is the same before and after the head"
+        )
+    bar = np.sum(model.correlation[others]) / total
+    before_wins = bool(weights[target] < bar)
+    phi, variance, rho = model.phi[target], model.variance[target], model.retention[target]
+    if vary == "alpha":
+        power = 1 if model.two_sided else 2
+        ratio = bar * variance / phi
+        upper = float(1 - ratio**power) if ratio < 1 else None
+        selection = float(1 - (cut * variance / phi**2) ** (power / 2)) if cut > 0 else None
+        return Boundary(None, upper, before_wins, selection)
+    selection = float(model.sigma * np.sqrt(cut / (rho - cut))) if cut > 0 else None
+    discriminant = rho - 4 * (bar * model.sigma) ** 2
+    if discriminant <= 0:
+        return Boundary(None, None, before_wins, selection)
+    upper = (np.sqrt(rho) + np.sqrt(discriminant)) / (2 * bar)
+    lower = float(model.sigma**2 / upper) if model.sigma > 0 else None  # the roots' product is sigma^2
+    return Boundary(lower, float(upper), before_wins, selection)
+
+
+def representation(model: FeatureModel, weights) -> np.ndarray:
+    """`weights` checked as the feature weights (..., k) of a representation that holds some feature."""
+    weights = checks.in_range("weights", weights, 0.0)
+    if weights.ndim == 0 or weights.shape[-1] != model.num_features:
+        raise ValueError(f"weights must have shape (..., {model.num_features}), got {weights.shape}")
+    if np.any(np.all(weights == 0, axis=-1)):
+        raise ValueError("weights must not all be 0")
+    return weights
+
+
+def _kept_weights(model, target, embed_dim):
+    target = model.feature(target)
+    weights = layer_weights(model, 1, embed_dim)[0]
+    if weights[target] == 0:
+        raise AssumptionError(
+            f"feature {target} is not kept (retention {model.retention[target]:g}, correlation "
+            f"{model.correlation[target]:g}, embed_dim {embed_dim}): its weight is 0 at every depth"
+        )
+    return weights, target

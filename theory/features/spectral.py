@@ -1,0 +1,163 @@
+r"""Minimisers of the population spectral contrastive loss of a linear network.
+
+:math:`L(W) = -2\,\mathrm{tr}(W\tilde\Sigma W^T) + \mathrm{tr}((W\Sigma W^T)^2)` is the expectation of
+:math:`-2 f(x)\cdot f(x^+) + (f(x)\cdot f(x^-))^2` for :math:`f(x) = Wx`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theory import checks
+from theory.errors import AssumptionError
+from theory.features.model import FeatureModel
+
+TIE = 1e-12  # relative gap below which two eigenvalues count as equal
+
+
+def spectral_loss(network, cov, cross_cov) -> float:
+    r"""Population loss :math:`-2\,\mathrm{tr}(W\tilde\Sigma W^T) + \|W\Sigma W^T\|_F^2`.
+
+    Source: Xue et al. (ICLR 2024), section 3; reconstructed.
+
+    Parameters
+    ----------
+    network : (p, d) array
+        End-to-end linear map W.
+    cov, cross_cov : (d, d) arrays
+        Symmetric second moments of the views.
+    """
+    network, (cov, cross_cov) = checks.real("network", network), _moments(cov, cross_cov)
+    if network.ndim != 2 or network.shape[1] != len(cov):
+        raise ValueError(f"network must have shape (p, {len(cov)}), got {network.shape}")
+    return float(-2 * np.sum((network @ cross_cov) * network) + np.sum(np.square(network @ cov @ network.T)))
+
+
+def spectral_minimizer(cov, cross_cov, embed_dim: int) -> np.ndarray:
+    r"""Gram matrix :math:`W^T W` of every global minimiser of the spectral contrastive loss.
+
+    :math:`W^TW = \Sigma^{-1/2} [\Sigma^{-1/2}\tilde\Sigma\Sigma^{-1/2}]_p \Sigma^{-1/2}`, where :math:`[\cdot]_p`
+    keeps the p largest positive eigenvalues. Why: with :math:`V = W\Sigma^{1/2}` and
+    :math:`A = \Sigma^{-1/2}\tilde\Sigma\Sigma^{-1/2}` the loss is :math:`\|V^TV - A\|_F^2 - \|A\|_F^2`, so
+    :math:`V^TV` is the best positive semidefinite approximation of A of rank p (Eckart-Young).
+    Source: derived here.
+
+    Parameters
+    ----------
+    cov : (d, d) array
+        Symmetric positive definite second moment of one view.
+    cross_cov : (d, d) array
+        Symmetric cross moment of the two views; need not commute with `cov`.
+    embed_dim : int >= 1
+        Number of outputs p of the network.
+
+    Returns
+    -------
+    (d, d) array
+
+    Raises
+    ------
+    AssumptionError
+        If eigenvalues p and p+1 are equal and positive: the minimiser is not unique.
+    """
+    cov, cross_cov = _moments(cov, cross_cov)
+    embed_dim = checks.integer("embed_dim", embed_dim, 1)
+    scale, basis = np.linalg.eigh(cov)
+    if scale[0] <= len(cov) * np.finfo(float).eps * scale[-1]:
+        raise ValueError(
+            f"cov must be positive definite, got smallest and largest eigenvalue {scale[0]:g}, {scale[-1]:g}"
+        )
+    whiten = (basis / np.sqrt(scale)) @ basis.T
+    whitened = whiten @ cross_cov @ whiten
+    values, vectors = np.linalg.eigh((whitened + whitened.T) / 2)
+    zero = len(cov) * np.finfo(float).eps * np.abs(values).max()
+    values = np.where(values > zero, values, 0.0)
+    half = whiten @ (vectors * np.sqrt(values))[:, largest(values, embed_dim)]
+    return half @ half.T
+
+
+def spectral_minimum(model: FeatureModel, embed_dim: int | None = None) -> float:
+    r"""Minimum :math:`-\sum_{\mathrm{kept}} c_i^2` of the spectral contrastive loss in the feature model.
+
+    Source: derived here. `embed_dim` None: as many outputs as features. A tie at the cut does not matter to the
+    minimum and is allowed.
+    """
+    embed_dim = _embed_dim(model, embed_dim)
+    return float(-np.sum(np.sort(model.correlation**2)[::-1][:embed_dim]))
+
+
+def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = None) -> np.ndarray:
+    r"""Feature weights after each layer of a balanced deep linear network at the minimum of the loss.
+
+    The end-to-end map gives kept feature i the weight :math:`s_i = \sqrt{\rho_i}\,\phi_i/(\phi_i^2+\sigma^2)`;
+    balanced layers share it, so that after layer l of L the weight is :math:`s_i^{l/L}`. With two layers (encoder
+    and head): :math:`\sqrt{s_i}` before the head, :math:`s_i` after it. The features kept are the `embed_dim` of
+    largest :math:`c_i = \rho_i\phi_i^2/(\phi_i^2+\sigma^2)`, not of largest :math:`s_i`.
+
+    Source: Xue et al. (ICLR 2024), Theorems 3.3 to 3.5 and 3.8; reconstructed. Assumes: linear layers, equal
+    (balanced) layers as the minimiser of smallest norm or gradient flow from a small start has, widths of at
+    least the number of kept features.
+
+    Parameters
+    ----------
+    model : FeatureModel
+    depth : int >= 1
+        Number of layers L, the head included.
+    embed_dim : int >= 1, optional
+        Number of outputs p; at least k keeps every feature, as does None.
+
+    Returns
+    -------
+    (depth, k) array
+        Row l-1 holds the weights after layer l; features that are not kept have weight 0.
+
+    Raises
+    ------
+    AssumptionError
+        If the cut at p falls between features of equal positive :math:`c_i`.
+
+    Examples
+    --------
+    >>> model = FeatureModel(phi=[1.0, 1.0], alpha=[0.0, 0.5], sigma=0.0)
+    >>> layer_weights(model)
+    array([[1.        , 0.70710678],
+           [1.        , 0.5       ]])
+    """
+    depth = checks.integer("depth", depth, 1)
+    kept = np.zeros(model.num_features, dtype=bool)
+    kept[largest(model.correlation, _embed_dim(model, embed_dim))] = True
+    kept &= model.correlation > 0
+    weights = np.sqrt(model.retention) * model.phi / model.variance
+    exponents = np.arange(1, depth + 1)[:, None] / depth
+    return np.where(kept, weights**exponents, 0.0)
+
+
+def _embed_dim(model: FeatureModel, embed_dim: int | None) -> int:
+    return model.num_features if embed_dim is None else checks.integer("embed_dim", embed_dim, 1)
+
+
+def largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the `count` largest non-negative values; a tie at the cut has no unique answer."""
+    order = np.argsort(-values, kind="stable")
+    if count < values.size:
+        inside, outside = values[order[count - 1]], values[order[count]]
+        if inside > 0 and inside - outside <= TIE * values[order[0]]:
+            raise AssumptionError(
+                f"embed_dim = {count} cuts between features of equal correlation {inside:g}: "
+                "which of them is kept is not determined"
+            )
+    return order[:count]
+
+
+def _moments(cov, cross_cov):
+    cov, cross_cov = checks.real("cov", cov), checks.real("cross_cov", cross_cov)
+    if cov.ndim != 2 or cov.shape[0] != cov.shape[1] or cov.shape != cross_cov.shape or cov.size == 0:
+        raise ValueError(
+            f"cov and cross_cov must have one shape (d, d), got shapes {cov.shape} and {cross_cov.shape}"
+        )
+    for name, matrix in (("cov", cov), ("cross_cov", cross_cov)):
+        if np.abs(matrix - matrix.T).max() > 1e-10 * np.abs(matrix).max():
+            raise ValueError(
+                f"{name} must be symmetric, got a largest asymmetry of {np.abs(matrix - matrix.T).max():g}"
+            )
+    return (cov + cov.T) / 2, (cross_cov + cross_cov.T) / 2

@@ -1,0 +1,1 @@
+"""Two Gaussian classes: projectors and classifiers after them."""

@@ -1,0 +1,1 @@
+"""Linear classifiers after a projector, when samples and dimensions are large."""

@@ -1,0 +1,157 @@
+r"""How downstream accuracy moves with the projector and with the penalty; the best penalty; where expansion hurts.
+
+Implicit differentiation of the downstream equations: with :math:`R(\theta, c, \lambda) = 0` for the logarithms
+:math:`\theta`, :math:`d\theta/dc = -R_\theta^{-1}R_c`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+
+from theory import checks
+from theory.mixture.downstream.accuracy import _arguments, _flat_overlaps, _known, loss_of
+from theory.mixture.downstream.hard_margin import separability_signal
+from theory.mixture.downstream.ridge import best_ridge_penalty, ridge_root
+from theory.mixture.downstream.system import Problem, equations, solve
+
+_ROOT_TWO_PI = np.sqrt(2 * np.pi)
+_PENALTIES = np.log([1e-7, 1e3])
+
+
+def expansion_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
+    r"""Derivative :math:`d\mathrm{Acc}/d\kappa`: positive where expansion helps, negative where it hurts.
+
+    Its sign is the sign of a, the rate at which :math:`-F_\sigma/\rho` falls along the ray through
+    :math:`(s, \sigma)` (docs/derivations/downstream-system.md); a > 0 wherever a larger penalty does not help.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    classifier : {"ridge", "logistic", "hinge"} or MarginProx
+    signal_norm, sample_ratio, kappa, penalty
+        As in `downstream_accuracy`; kappa finite, penalty > 0 for logistic and hinge.
+
+    Returns
+    -------
+    float, or an array of the broadcast shape
+    """
+    shape, tau, slope_c, _, (r, _, c, lam) = _slopes(classifier, signal_norm, sample_ratio, kappa, penalty)
+    with_kappa = -2 * c**1.5 * lam * slope_c
+    argument = r * tau / np.sqrt(1 + tau**2)
+    density = np.exp(-0.5 * argument**2) / _ROOT_TWO_PI
+    return np.reshape(density * r * tau * (1 + tau**2) ** -1.5 * with_kappa, shape)[()]
+
+
+def penalty_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
+    r"""Derivative of :math:`\log\tau = \log(s/\sigma)` by the logarithm of the penalty.
+
+    Accuracy increases with tau. Arguments as in `expansion_slope`. Source: derived.
+    """
+    shape, _, _, slope, (_, _, _, lam) = _slopes(classifier, signal_norm, sample_ratio, kappa, penalty)
+    return np.reshape(lam * slope, shape)[()]
+
+
+def optimal_penalty(classifier, signal_norm, sample_ratio, kappa):
+    r"""Penalty of greatest accuracy; infinity (averaging) for :math:`\kappa\ge0`.
+
+    Ridge in closed form. Logistic, hinge, proximal maps: the best of 41 penalties between 1e-7 and 1e3, then the
+    root of the slope beside it by bisection; an end of that range means the optimum is at or beyond it.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    classifier : {"ridge", "logistic", "hinge"} or MarginProx
+    signal_norm, sample_ratio, kappa
+        As in `downstream_accuracy`.
+    """
+    if isinstance(classifier, str) and checks.choice("classifier", classifier, _TUNED) == "ridge":
+        return best_ridge_penalty(signal_norm, sample_ratio, kappa)
+    shape, (r, delta, c, _) = _arguments(classifier, signal_norm, sample_ratio, kappa, 1.0)
+    penalty = np.full_like(r, np.inf)
+    shrunk = c > 1
+    if np.any(shrunk):
+        penalty[shrunk] = _tuned(classifier, r[shrunk], delta[shrunk], c[shrunk] ** -0.5 - 1)
+    return np.reshape(penalty, shape)[()]
+
+
+def reversal_onset(classifier, sample_ratio) -> float:
+    r"""Signal norm :math:`r_c(\delta)` where expansion turns from help to harm: vanishing penalty, inseparable data.
+
+    For logistic it tends to :math:`(\pi/2)^{1/2}`, for hinge to 1.22401, as :math:`\delta\to\infty`. Above it, up to
+    the separability limit, expansion hurts.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    classifier : {"logistic", "hinge"}
+    sample_ratio : float > 2
+    """
+    checks.choice("classifier", classifier, ("logistic", "hinge"))
+    delta = checks.scalar("sample_ratio", sample_ratio, 2.0, open_low=True)
+    top = float(separability_signal(delta))
+
+    def slope(r):
+        return float(-_slopes(classifier, r, delta, 0.0, 0.0)[2][0])
+
+    low, high = min(0.3, top / 2), min(top * (1 - 1e-6), 3.0)
+    if slope(low) <= 0 or slope(high) >= 0:
+        raise ValueError(
+            f"sample_ratio must allow a reversal between signal norms {low:.3g} and {high:.3g}, got {delta:g}"
+        )
+    return float(scipy.optimize.brentq(slope, low, high, xtol=1e-10))
+
+
+_TUNED = ("ridge", "logistic", "hinge")
+
+
+def _slopes(classifier, signal_norm, sample_ratio, kappa, penalty):
+    """tau, d log tau / d c over the penalty, d log tau / d penalty, flat; and the flat arguments."""
+    if isinstance(_known(classifier), str):
+        checks.choice("classifier", classifier, _TUNED)
+    shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
+    r, delta, c, lam = flat
+    if isinstance(classifier, str) and classifier == "ridge":
+        return shape, *_ridge_slopes(r, delta, c, lam), flat
+    problem = Problem(r[:, None], c[:, None], delta, lam)
+    solution = solve(loss_of(classifier), problem)
+    _, jacobian = equations(solution.loss, problem, solution.logs)
+    curvature = np.exp(-solution.logs[:, 2]) / delta - lam
+    held = np.maximum(lam * c + curvature, 1e-300)
+    sources = np.zeros((len(r), 3, 2))
+    sources[:, 0, 0] = 1 / held
+    sources[:, 0, 1] = c / held
+    sources[:, 2, 1] = 1 / (lam + curvature)
+    moved = -np.linalg.solve(jacobian, sources)
+    by_c, by_penalty = (moved[:, 0] - moved[:, 1]).T
+    return shape, r * solution.overlaps[:, 0] / solution.noise, by_c, by_penalty, flat
+
+
+def _ridge_slopes(r, delta, c, lam):
+    if np.any(lam == 0):
+        raise ValueError("penalty must be > 0 for the slopes of ridge, got 0")
+    x = ridge_root(delta, lam)
+    signals, noise = _flat_overlaps("ridge", r, delta, c, lam)
+    grow = 1 + c * x
+    scale = grow / (r**2 + grow**2)
+    x_slope = delta * (1 + x) / (2 * delta * x + delta - 1 - lam * delta)
+    surplus = delta * (1 + x) ** 2 - 1
+    by_penalty = (delta * (1 + x) / surplus - c * scale) * x_slope
+    return signals / noise, -x / lam * scale, by_penalty
+
+
+def _tuned(classifier, r, delta, kappa):
+    grid = np.linspace(*_PENALTIES, 41)
+    columns = [a[:, None] for a in (r, delta, kappa)]
+    _, (fr, fd, fc, fl) = _arguments(classifier, *columns, np.exp(grid))
+    signals, noise = _flat_overlaps(classifier, fr, fd, fc, fl)
+    best = np.argmax((signals / noise).reshape(len(r), -1), axis=1)
+    low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, 40)]
+    for _ in range(45):
+        middle = (low + high) / 2
+        rising = penalty_slope(classifier, r, delta, kappa, np.exp(middle)) > 0
+        low, high = np.where(rising, middle, low), np.where(rising, high, middle)
+    return np.exp((low + high) / 2)

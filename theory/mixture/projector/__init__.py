@@ -1,0 +1,1 @@
+"""Linear projectors of two Gaussian classes under contrastive losses."""

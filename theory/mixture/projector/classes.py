@@ -1,0 +1,133 @@
+r"""More than two classes: means :math:`re_k`, k = 1..K, balanced, unit noise, both views augmented.
+
+The common-mean direction and the K - 1 contrasts between classes have gains of their own, relative to the noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+
+from theory import checks
+from theory.errors import AssumptionError
+from theory.mixture.common import flattened, signal
+from theory.mixture.projector.negatives import mass_lost
+
+LOSSES = ("spectral", "inner", "euclidean")
+_STEP = 0.25
+
+
+def common_mean_gain(loss, signal_norm, sigma, classes: int):
+    r"""Gain of the common-mean direction.
+
+    inner: :math:`(v/(v+r^2/K))^{1/2}`, always a shrinkage. euclidean: 1, by translation invariance. spectral: the
+    two-class gain with :math:`r^2/K` for :math:`r^2`, the same for the contrasts.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    loss : {"spectral", "inner", "euclidean"}
+    signal_norm, sigma : float or array, >= 0
+    classes : int >= 2
+    """
+    loss = checks.choice("loss", loss, LOSSES)
+    classes = checks.integer("classes", classes, 2)
+    r, sigma = np.broadcast_arrays(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
+    v, power = 1 + sigma**2, r**2 / classes
+    if loss == "euclidean":
+        return np.ones(r.shape)[()]
+    if loss == "inner":
+        return np.sqrt(v / (v + power))[()]
+    return (np.sqrt(1 + power) * v / (v + power))[()]
+
+
+def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
+    r"""Gain of the contrasts between classes, to about 1e-6.
+
+    inner: :math:`v\sqrt\alpha`, where :math:`\alpha` minimises :math:`(K-1)[\frac v2(v+\frac{r^2}K)\alpha^2
+    -(1+\frac{r^2}K)\alpha]+\Lambda(\alpha)`, :math:`\Lambda(\theta) = E\log\sum_ke^{r\theta x_k}-\frac{r^2\theta}K`.
+    euclidean, always an expansion: :math:`(\alpha/\beta)^{1/2}`, where :math:`\alpha` minimises
+    :math:`(K-1)[\sigma^2\alpha-\frac12\log(1+v\alpha)-(\frac v2+\frac{r^2}K)\theta]+\Lambda(\theta)`,
+    :math:`\theta = \alpha/(1+v\alpha)`, and :math:`\beta` the same without signal. spectral: the gain of the common
+    mean. The logarithm of the sum by :math:`E\log S = \int(e^{-e^w}-\prod_kE\,e^{-e^{w+r\theta x_k}})dw`.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    signal_norm, sigma : float or array, >= 0
+    classes : int >= 2
+    loss : {"spectral", "inner", "euclidean"}
+
+    Returns
+    -------
+    float, or an array of the broadcast shape
+
+    Raises
+    ------
+    AssumptionError
+        For "euclidean" without augmentation: the minimiser is infinite.
+    """
+    loss = checks.choice("loss", loss, LOSSES)
+    if loss == "spectral":
+        return common_mean_gain(loss, signal_norm, sigma, classes)
+    classes = checks.integer("classes", classes, 2)
+    shape, r, sigma = flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
+    if loss == "euclidean" and np.any(sigma == 0):
+        raise AssumptionError(
+            "sigma must be > 0 for the euclidean loss: without augmentation W grows without bound"
+        )
+    one_gain = _inner_gain if loss == "inner" else _euclidean_gain
+    gains = [one_gain(*world, classes) for world in zip(r, 1 + sigma**2, strict=True)]
+    return np.reshape(gains, shape)[()]
+
+
+def _inner_gain(r, v, classes):
+    power = r**2 / classes
+    top = 1.001 * (1 + power) / (v * (v + power))
+
+    def loss(a):
+        quadratic = v / 2 * (v + power) * a**2 - (1 + power) * a
+        return (classes - 1) * quadratic + _centred_log_sum(a, r, v, classes)
+
+    return v * np.sqrt(_minimiser(loss, 0.0, top))
+
+
+def _euclidean_gain(r, v, classes):
+    """Over q = 1 / (1 + v alpha), between its value without signal and that with the log-sum left out."""
+    power = r**2 / classes
+
+    def loss(q):
+        weight, theta = (1 / q - 1) / v, (1 - q) / v
+        apart = (v - 1) * weight + 0.5 * np.log(q) - (v / 2 + power) * theta
+        return (classes - 1) * apart + _centred_log_sum(theta, r, v, classes)
+
+    def shrinkage(extra):
+        return 4 * (v - 1) / (v + np.sqrt(v**2 + 16 * (v - 1) * (v / 2 + extra)))
+
+    across = shrinkage(0.0)
+    along = _minimiser(loss, shrinkage(power), across)
+    return np.sqrt((1 / along - 1) / (1 / across - 1))
+
+
+def _minimiser(loss, low, high):
+    found = scipy.optimize.minimize_scalar(
+        loss, bounds=(low, high), method="bounded", options={"xatol": 1e-9 * high}
+    )
+    return found.x
+
+
+def _centred_log_sum(theta, r, v, classes):
+    return _log_sum(r * theta, r, v, classes) - r**2 * theta / classes
+
+
+def _log_sum(scale, r, v, classes):
+    """E log sum_k exp(scale x_k), x_1 ~ N(r, v), the others N(0, v)."""
+    spread = np.array([scale * np.sqrt(v)])
+    high = np.log(classes) + scale * r + 7.5 * spread[0]
+    w = np.arange(-high - 30.0, 6.0 + 7.5 * spread[0], _STEP)
+    own, other = (mass_lost(w[:, None] + shift, spread)[:, 0] for shift in (scale * r, 0.0))
+    with np.errstate(divide="ignore"):
+        kept = np.log1p(-own) + (classes - 1) * np.log1p(-other)
+    return np.sum(np.expm1(-np.exp(w)) - np.expm1(kept)) * _STEP

@@ -1,0 +1,239 @@
+r"""Cosine similarity: the exact loss in p dimensions and its limit for many dimensions.
+
+Only :math:`k = (1+\kappa)^2` matters, and the temperature truly does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+
+from theory import checks
+from theory.errors import AssumptionError
+from theory.mixture.common import flattened, signal, view_variances
+from theory.mixture.quadrature import posterior_pull
+from theory.mixture.roots import falling_root
+
+_LOWEST_TEMPERATURE = 0.002
+_LOG_GAINS = np.linspace(-4.0, 4.0, 25)
+
+
+def cosine_loss(signal_norm, sigma, temperature, dim, gain, *, views="both") -> float:
+    r"""Population loss :math:`-E\cos(z_1,z_2)/\tau+E\log E'e^{\cos(z_1,z')/\tau}` at one gain, scalars only.
+
+    :math:`E\cos` by :math:`1/|z| = \pi^{-1/2}\int e^{w/2-e^w|z|^2}dw` for both views; the second term by the density of
+    :math:`x_u/|x_\perp|`, with :math:`E e^{A\omega} = {}_0F_1(m/2; A^2/4)` over the m = p - 1 noise directions.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    signal_norm : float >= 0
+    sigma : float >= 0
+    temperature : float >= .002
+    dim : int >= 3
+    gain : float > 0
+    views : {"both", "clean anchor", "clean negatives"}
+        Which views are augmented.
+    """
+    r, sigma = checks.scalar("signal_norm", signal_norm, 0.0), checks.scalar("sigma", sigma, 0.0)
+    temperature = checks.scalar("temperature", temperature, _LOWEST_TEMPERATURE)
+    gain = checks.scalar("gain", gain, 0.0, open_low=True)
+    variances = view_variances(np.float64(sigma), views)
+    return float(_Cosine(r, *variances, temperature, checks.integer("dim", dim, 3))(gain**2))
+
+
+def cosine_gain(signal_norm, sigma, temperature, dim, *, views="both"):
+    """Gain at the minimum of `cosine_loss`, to about 1e-6; arrays broadcast, one search a point.
+
+    Source: derived.
+    """
+    r, sigma = signal(signal_norm), checks.in_range("sigma", sigma, 0.0)
+    temperature = checks.in_range("temperature", temperature, _LOWEST_TEMPERATURE)
+    dims = checks.in_range("dim", dim, 3)
+    if np.any(dims != np.round(dims)):
+        raise ValueError(f"dim must be whole numbers, got {checks.show(dims)}")
+    shape, *flat = flattened(r, *view_variances(sigma, views), temperature, dims)
+    return np.reshape([_one_gain(*point) for point in zip(*flat, strict=True)], shape)[()]
+
+
+def cosine_expands(signal_norm, sigma, scale, *, views="both"):
+    r"""Whether the limiting loss expands: :math:`\frac12qt^3+q^2T(t/v) < \sigma^2/v` with both views augmented.
+
+    :math:`t = ((1+4\lambda^2)^{1/2}-1)/(2\lambda)`, :math:`q = 1-t^2`, :math:`\lambda = 1/\mathrm{scale}`. Shrinkage
+    needs a window of temperatures, about :math:`2\sigma^2/v < \tau p < (1+\sigma^2+r^2)/\sigma^2`, and none is left for
+    strong augmentation. The gradient at W = I and the global minimum agree in sign. With views of variances
+    :math:`v_1` (anchor) and :math:`v_2` see `cosine_expansion_margin`.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    signal_norm : float or array, > 0
+    sigma : float or array, >= 0
+    scale : float or array, > 0
+        :math:`\tau p`, temperature times dimension.
+    views : {"both", "clean anchor", "clean negatives"}
+        Which views are augmented.
+
+    Returns
+    -------
+    bool or array of bools
+    """
+    shape, margin = _margin(signal_norm, sigma, scale, views)
+    return np.reshape(margin > 0, shape)[()]
+
+
+def cosine_expansion_margin(signal_norm, sigma, scale, *, views="both"):
+    r"""Minus the slope of the limiting loss in log gain at W = I, up to a factor: positive for expansion.
+
+    :math:`1-\frac1{2v_1}-\frac1{2v_2}-\frac{tq}2(v_1v_2)^{1/2}(\frac1{v_1}-\frac q{v_2})
+    -q^2T_{v_1}(t(v_1v_2)^{-1/2})`; both views augmented: :math:`\sigma^2/v-\frac12qt^3-q^2T(t/v)`.
+
+    Source: derived. Arguments as in `cosine_expands`.
+    """
+    shape, margin = _margin(signal_norm, sigma, scale, views)
+    return np.reshape(margin, shape)[()]
+
+
+def cosine_gain_limit(signal_norm, sigma, scale, *, views="both"):
+    r"""Gain at the minimum of the limiting loss, :math:`p\to\infty` at fixed :math:`\tau p` = `scale`.
+
+    With :math:`A = k/\mathrm{scale}`, :math:`D = 1+At`, :math:`B = 1-\frac1{2v_1}-\frac1{2v_2}`, t as in
+    `cosine_expands`, the loss is
+    :math:`-\frac{r^2B}{(v_1v_2)^{1/2}}A-\frac{t(v_1+r^2)}{2v_1}A-\frac12\log D+\frac{(v_1+r^2)A^2}{2v_1D}
+    -\frac{r^2tA}{2v_2D}+E\log\cosh\frac{rXA}{(v_1v_2)^{1/2}D}`, :math:`X\sim N(r, v_1)`.
+
+    Source: derived (docs/derivations/projector-gain.md). Arguments as in `cosine_expands`, signal_norm >= 0.
+
+    Raises
+    ------
+    AssumptionError
+        If :math:`\tau p\le 2r^2Bv_1/((v_1v_2)^{1/2}(v_1+r^2))`: the gain then grows as the root of the dimension.
+    """
+    shape, r, sigma, scale = _limit_world(signal_norm, sigma, scale)
+    v1, v2 = view_variances(sigma, views)
+    least = 2 * r**2 * _contrast(v1, v2) * np.sqrt(v1 / v2) / (v1 + r**2)
+    if np.any(scale <= least):
+        i = int(np.argmax(scale <= least))
+        raise AssumptionError(
+            f"scale must exceed {least[i]:.6g} at signal_norm = {r[i]:g}, sigma = {sigma[i]:g}, "
+            f"got {scale[i]:g}: the gain grows with the dimension"
+        )
+    t = _overlap(1 / scale)
+
+    def falls(log_a):
+        return -_limit_slope(np.exp(log_a), t, r, v1, v2), np.full_like(log_a, np.nan)
+
+    centre = -np.log(scale)
+    found = falling_root(falls, centre - 12, centre + 30, "cosine limit")
+    return np.reshape(np.exp((found - centre) / 2), shape)[()]
+
+
+def _margin(signal_norm, sigma, scale, views):
+    shape, r, sigma, scale = _limit_world(signal_norm, sigma, scale)
+    if np.any(r == 0):
+        raise ValueError("signal_norm must be > 0: without signal nothing is expanded")
+    v1, v2 = view_variances(sigma, views)
+    t, size = _overlap(1 / scale), np.sqrt(v1 * v2)
+    q = 1 - t**2
+    pull, _ = posterior_pull(r, v1, t / size)
+    norms = t * q / 2 * size * (1 / v1 - q / v2)
+    return shape, _contrast(v1, v2) - norms - q**2 * pull / r**2
+
+
+def _contrast(v1, v2):
+    """Signal that a positive pair shares beyond what its norms take away, per r^2 / (v1 v2)^(1/2)."""
+    return 1 - 0.5 / v1 - 0.5 / v2
+
+
+def _limit_world(signal_norm, sigma, scale):
+    scale = checks.in_range("scale", scale, 0.0, open_low=True)
+    return flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0), scale)
+
+
+def _overlap(inverse):
+    return 2 * inverse / (1 + np.sqrt(1 + 4 * inverse**2))
+
+
+def _limit_slope(a, t, r, v1, v2):
+    """Derivative of the limiting loss by A = k / scale."""
+    d, size = 1 + a * t, np.sqrt(v1 * v2)
+    pull, _ = posterior_pull(r, v1, a / (size * d))
+    spread = (v1 + r**2) / (2 * v1)
+    push = r**2 * _contrast(v1, v2) / size + t * spread + t / (2 * d)
+    return spread * a * (d + 1) / d**2 - push - (r**2 * t / (2 * v2) - pull / size) / d**2
+
+
+class _Cosine:
+    """Exact loss of one world as a function of k."""
+
+    def __init__(self, r, anchor_variance, other_variance, temperature, dim):
+        self.r, self.temperature, self.noise_dim = r, temperature, dim - 1
+        self.variances = anchor_variance, other_variance
+        self.anchor = self._ratios(anchor_variance)
+        self.other = self.anchor if anchor_variance == other_variance else self._ratios(other_variance)
+
+    def __call__(self, k):
+        return self._apart(k) - self._together(k) / self.temperature
+
+    def _ratios(self, v):
+        """Nodes and weights of X / |Y|, X ~ N(r, v) and |Y|^2 ~ v chi^2_m, on the scale asinh."""
+        m, centre = self.noise_dim, self.r / np.sqrt(v)
+        reach = 7 / np.sqrt(2 * m)
+        log_chi, chi_step = np.linspace(
+            0.5 * np.log(m) - 4 * reach, 0.5 * np.log(m) + reach, 161, retstep=True
+        )
+        chi = np.exp(log_chi)
+        log_density = m * log_chi - 0.5 * chi**2 - (m / 2 - 1) * np.log(2) - scipy.special.gammaln(m / 2)
+        low, high = np.arcsinh(
+            np.array([centre - 8, centre + 8]) / np.sqrt(m) * np.exp([1.5 * reach, 2 * reach])
+        )
+        grid, step = np.linspace(low, high, 161, retstep=True)
+        ratio = np.sinh(grid)
+        normal = np.exp(-0.5 * (ratio[:, None] * chi - centre) ** 2) * chi / np.sqrt(2 * np.pi)
+        weights = normal @ (np.exp(log_density) * chi_step) * np.cosh(grid) * step
+        return ratio, weights / weights.sum()
+
+    def _apart(self, k):
+        """E log E' exp(cos / temperature)."""
+        (ratio, weights), (other_ratio, other_weights) = self.anchor, self.other
+        slope, other_slope = np.sqrt(k) * ratio, np.sqrt(k) * other_ratio
+        sine, other_sine = 1 / np.sqrt(1 + slope**2), 1 / np.sqrt(1 + other_slope**2)
+        across = np.outer(sine, other_sine) / self.temperature
+        along = np.outer(slope * sine, other_slope * other_sine) / self.temperature
+        noise = scipy.special.hyp0f1(self.noise_dim / 2, across**2 / 4)
+        return weights @ np.log(np.cosh(along) * noise @ other_weights)
+
+    def _together(self, k):
+        """E cos of a positive pair."""
+        m, (v1, v2), r = self.noise_dim, self.variances, self.r
+        w = np.arange(-44.0, 12.0 + 30.0 / m, 0.25) - np.log(m)
+        w1, w2 = w[:, None] - np.log(v1), w[None, :] - np.log(v2)
+        one, two = 2 * np.exp(w1), 2 * np.exp(w2)
+        noise = (1 + one * v1) * (1 + two * v2) - one * two
+        one, two = k * one, k * two
+        along = (1 + one * v1) * (1 + two * v2) - one * two
+        first, second = 1 + (v2 - 1) * two, 1 + (v1 - 1) * one
+        exponent = -0.5 * r**2 * (one * first + two * second) / along
+        bracket = m / noise + k * (1 + r**2 * first * second / along) / along
+        log_size = (w1 + w2) / 2 - m / 2 * np.log(noise) - 0.5 * np.log(along) + exponent
+        return np.sum(np.exp(log_size) * bracket) * 0.25**2 / np.pi
+
+
+def _one_gain(r, anchor_variance, other_variance, temperature, dim):
+    loss = _Cosine(r, anchor_variance, other_variance, temperature, int(dim))
+    values = [loss(np.exp(2 * g)) for g in _LOG_GAINS]
+    best = int(np.argmin(values))
+    if best in (0, len(_LOG_GAINS) - 1):
+        raise AssumptionError(
+            f"the cosine gain lies outside e^-4 to e^4 at signal_norm {r:g}, variances "
+            f"{anchor_variance:g} and {other_variance:g}, temperature {temperature:g}, dim {dim:g}"
+        )
+    found = scipy.optimize.minimize_scalar(
+        lambda g: loss(np.exp(2 * g)),
+        bounds=(_LOG_GAINS[best - 1], _LOG_GAINS[best + 1]),
+        method="bounded",
+        options={"xatol": 1e-8},
+    )
+    return float(np.exp(found.x))

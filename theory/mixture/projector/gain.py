@@ -1,0 +1,230 @@
+r"""Which contrastive losses make a linear projector expand the signal direction, and which make it shrink.
+
+Data :math:`h = y\mu+z`, :math:`y=\pm1`, :math:`z\sim N(0, I_p)`, :math:`\|\mu\| = r`, views :math:`h+\sigma e`. The
+minimiser over all projectors is :math:`W^\top W = a\,uu^\top+b(I-uu^\top)`, :math:`u = \mu/r`; its gain is
+:math:`(a/b)^{1/2}`, above 1 for expansion. :math:`v_1, v_2` are 1 plus the augmentation variance of the anchor and of
+the other views; negatives are infinitely many, the expectation is :math:`E\log E'`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from theory import checks
+from theory.errors import AssumptionError
+from theory.mixture.common import flattened, signal, view_variances
+from theory.mixture.projector.cosine import cosine_gain
+from theory.mixture.quadrature import log_cosh, posterior_pull
+from theory.mixture.roots import falling_root
+
+LOSSES = ("spectral", "inner", "euclidean", "cosine")
+
+
+class Metric(NamedTuple):
+    r"""The learned metric :math:`W^\top W/\tau`, a along the signal and b across it."""
+
+    signal: np.ndarray
+    noise: np.ndarray
+
+    @property
+    def gain(self):
+        """Square root of the ratio: above 1, the projector expands the signal."""
+        return np.sqrt(self.signal / self.noise)
+
+
+def projector_gain(loss, signal_norm, sigma, *, temperature=None, dim=None, views="both"):
+    r"""Gain :math:`\|Wu\|` over the gain across u at the global minimum of the population loss.
+
+    spectral: :math:`(1+r^2)^{1/2}v/(v+r^2)`, and :math:`(v/(v+r^2))^{1/2}` when one view is clean.
+    inner: :math:`(\alpha v_1v_2)^{1/2}` with :math:`v_2(v_1+r^2)\alpha+E[rX\tanh(rX\alpha)] = 1+r^2`.
+    euclidean, :math:`s = -\frac12\|z_1-z_2\|^2`: above 1 for any augmentation, exactly 1 when the negatives are clean.
+    cosine: the minimiser of the exact loss in p dimensions (`cosine_gain_limit` for :math:`p\to\infty`).
+
+    Source: derived (docs/derivations/projector-gain.md).
+
+    Parameters
+    ----------
+    loss : {"spectral", "inner", "euclidean", "cosine"}
+    signal_norm : float or array, >= 0
+    sigma : float or array, >= 0
+        Standard deviation of the augmentation noise; > 0 for "euclidean".
+    temperature, dim : float > 0 and int >= 3
+        Needed for "cosine", refused for the others: the scale of W absorbs the temperature.
+    views : {"both", "clean anchor", "clean negatives"}
+        Which views are augmented.
+
+    Returns
+    -------
+    float, or an array of the broadcast shape
+    """
+    loss = checks.choice("loss", loss, LOSSES)
+    r, sigma = signal(signal_norm), checks.in_range("sigma", sigma, 0.0)
+    if loss == "cosine":
+        for name, value in (("temperature", temperature), ("dim", dim)):
+            if value is None:
+                raise ValueError(f"{name} must be given for the cosine loss")
+        return cosine_gain(r, sigma, temperature, dim, views=views)
+    for name, value in (("temperature", temperature), ("dim", dim)):
+        if value is not None:
+            raise ValueError(
+                f"{name} must be left out for {loss!r}, whose gain does not depend on it, got {value!r}"
+            )
+    return projector_metric(loss, r, sigma, views=views).gain
+
+
+def projector_metric(loss, signal_norm, sigma, *, views="both") -> Metric:
+    r"""Global minimiser :math:`W^\top W/\tau` of "spectral" (temperature 1), "inner" or "euclidean".
+
+    Source: derived. Arguments as in `projector_gain`.
+
+    Raises
+    ------
+    AssumptionError
+        For "euclidean" without augmentation: the minimiser is infinite.
+    """
+    loss = checks.choice("loss", loss, LOSSES[:3])
+    shape, r, v1, v2 = _world(signal_norm, sigma, views)
+    metric = {"spectral": _spectral, "inner": _inner, "euclidean": _euclidean}[loss](r, v1, v2)
+    return Metric(*(np.reshape(part, shape)[()] for part in metric))
+
+
+def projector_loss(loss, signal_norm, sigma, metric: Metric, dim, *, views="both"):
+    r"""Population loss at :math:`W^\top W/\tau = a\,uu^\top+b(I-uu^\top)`, additive constants included.
+
+    spectral: :math:`-2\,\mathrm{tr}(M\tilde\Sigma)+\mathrm{tr}(M\Sigma_1M\Sigma_2)`. inner, euclidean:
+    :math:`-E\,s+E\log E'e^{s'}`.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    loss : {"spectral", "inner", "euclidean"}
+    signal_norm, sigma : float or array
+    metric : Metric
+        Entries >= 0.
+    dim : int or array >= 1
+    """
+    loss = checks.choice("loss", loss, LOSSES[:3])
+    a, b = (
+        checks.in_range("metric.signal", metric.signal, 0.0),
+        checks.in_range("metric.noise", metric.noise, 0.0),
+    )
+    dim = checks.in_range("dim", dim, 1)
+    r, sigma = signal(signal_norm), checks.in_range("sigma", sigma, 0.0)
+    r, sigma, a, b, dim = np.broadcast_arrays(r, sigma, a, b, dim)
+    shape, r, v1, v2 = _world(r, sigma, views)
+    a, b, rest = a.ravel(), b.ravel(), dim.ravel() - 1.0
+    if loss == "spectral":
+        value = -2 * (a * (1 + r**2) + rest * b) + a**2 * (v1 + r**2) * (v2 + r**2) + rest * v1 * v2 * b**2
+    elif loss == "inner":
+        value = -a * (1 + r**2) - rest * b + v2 / 2 * (a**2 * (v1 + r**2) + rest * v1 * b**2)
+        value = value + log_cosh(r, v1, a)
+    else:
+        spread = (v1 + v2 - 2) / 2
+        theta = a / (1 + v2 * a)
+        value = spread * a - 0.5 * np.log1p(v2 * a) - theta * (v1 + 2 * r**2) / 2 + log_cosh(r, v1, theta)
+        value = value + rest * (spread * b - 0.5 * np.log1p(v2 * b) - v1 * b / (2 * (1 + v2 * b)))
+    return np.reshape(value, shape)[()]
+
+
+def expansion_threshold(loss, signal_norm):
+    r"""Augmentation variance :math:`\sigma_c^2` above which the loss expands, both views augmented.
+
+    spectral: :math:`(1+r^2)^{1/2}`. inner: the root of :math:`T_v(1/v^2) = \sigma^2/v`, :math:`v = 1+\sigma^2`;
+    :math:`1+\frac38r^2` for small r, :math:`r/(\frac12\log2v)^{1/2}` for large r.
+
+    Source: derived.
+
+    Parameters
+    ----------
+    loss : {"spectral", "inner"}
+        The euclidean loss always expands; the cosine loss has `cosine_expands`.
+    signal_norm : float or array, > 0 for "inner"
+
+    Returns
+    -------
+    float or array
+    """
+    loss = checks.choice("loss", loss, LOSSES[:2])
+    if loss == "spectral":
+        return np.sqrt(1 + signal(signal_norm) ** 2)[()]
+    r = checks.in_range("signal_norm", signal_norm, 0.0, open_low=True)
+    flat = r.ravel()
+
+    def shrinks(variance):
+        v = 1 + variance
+        return posterior_pull(flat, v, v**-2.0)[0] / flat**2 - variance / v, np.nan * v
+
+    top = np.sqrt(1 + flat**2) + 1e-9
+    found = falling_root(shrinks, np.full_like(flat, 0.5), top, "expansion threshold")
+    return np.reshape(found, r.shape)[()]
+
+
+def local_temperature(loss, signal_norm, sigma, *, relative=True):
+    r"""Temperature above which the gradient at W = I expands; a question of scale, not that of `projector_gain`.
+
+    Relative: gradient flow raises :math:`\|Wu\|` over the gain across u; inner: root of :math:`T(1/\tau)+v/\tau = 1`,
+    about :math:`2v+r^2`, so stronger augmentation raises it, against the global verdict; euclidean: 0, always.
+    Absolute: :math:`\|Wu\|` itself rises; :math:`1/\alpha^*` of the global minimum.
+
+    Source: derived. Both views augmented; loss "inner" or "euclidean".
+    """
+    loss = checks.choice("loss", loss, ("inner", "euclidean"))
+    if not relative:
+        return (1 / np.asarray(projector_metric(loss, signal_norm, sigma).signal))[()]
+    shape, r, v, _ = _world(signal_norm, sigma, "both")
+    if loss == "euclidean":
+        return np.zeros(shape)[()]
+
+    def still_shrinks(log_temperature):
+        inverse = np.exp(-log_temperature)
+        squared = np.maximum(r**2, 1e-300)
+        pull, slope = posterior_pull(r, v, inverse)
+        return pull / squared + v * inverse - 1, -inverse * (slope / squared + v)
+
+    low, high = np.log(v), np.log(2 * v + r**2 + 1e-9)
+    positive = np.where(r > 0, 1, 0) > 0
+    temperature = 2 * v
+    if np.any(positive):
+        r, v, low, high = r[positive], v[positive], low[positive], high[positive]
+        temperature[positive] = np.exp(falling_root(still_shrinks, low, high, "local temperature"))
+    return np.reshape(temperature, shape)[()]
+
+
+def _world(signal_norm, sigma, views):
+    shape, r, sigma = flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
+    return shape, r, *view_variances(sigma, views)
+
+
+def _spectral(r, v1, v2):
+    return (1 + r**2) / ((v1 + r**2) * (v2 + r**2)), 1 / (v1 * v2)
+
+
+def _inner(r, v1, v2):
+    slope = v2 * (v1 + r**2)
+
+    def balance(a):
+        pull, pull_slope = posterior_pull(r, v1, a)
+        return 1 + r**2 - slope * a - pull, -slope - pull_slope
+
+    return falling_root(balance, np.zeros_like(r), (1 + r**2) / slope + 1e-12, "inner product"), 1 / (v1 * v2)
+
+
+def _euclidean(r, v1, v2):
+    spread = v1 + v2 - 2
+    if np.any(spread <= 0):
+        raise AssumptionError(
+            "sigma must be > 0 for the euclidean loss: without augmentation W grows without bound"
+        )
+    across = 2 * spread / (v2 + np.sqrt(v2**2 + 4 * v1 * spread))  # 1 / (1 + v2 b)
+
+    def balance(q):
+        pull, pull_slope = posterior_pull(r, v1, (1 - q) / v2)
+        lack = r**2 - pull
+        value = (spread - v2 * q - v1 * q**2) / 2 - q**2 * lack
+        return value, -v2 / 2 - v1 * q - 2 * q * lack - q**2 * pull_slope / v2
+
+    along = falling_root(balance, np.zeros_like(r), across * (1 + 1e-12), "euclidean")
+    return (1 / along - 1) / v2, (1 / across - 1) / v2

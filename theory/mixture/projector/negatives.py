@@ -1,0 +1,94 @@
+r"""InfoNCE with inner products and a finite number of negatives: population loss by quadrature, and its minimum.
+
+:math:`E\log S = \int(e^{-e^w}-E\,e^{-e^wS})\,dw` for the sum S of the positive's and the N negatives' exponentials,
+which are independent given the anchor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+
+from theory import checks
+from theory.errors import ConvergenceError
+from theory.mixture.projector.gain import Metric, projector_metric
+
+_STEP = 0.5
+_ANCHOR_NODES = 20
+_NORM_NODES = 8
+_NORMAL, _NORMAL_STEP = np.linspace(-7.5, 7.5, 37, retstep=True)
+_NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2) * _NORMAL_STEP / np.sqrt(2 * np.pi)
+
+
+def finite_negatives_loss(signal_norm, sigma, dim: int, negatives: int, metric: Metric) -> float:
+    r"""Loss :math:`-E\,s_++E\log(e^{s_+}+\sum_{j\le N}e^{s_j})-\log(N+1)` at :math:`W^\top W/\tau`, scalars only.
+
+    Both views augmented; tends to `projector_loss` as N grows. Source: derived.
+
+    Parameters
+    ----------
+    signal_norm, sigma : float >= 0
+    dim : int >= 2
+    negatives : int >= 1
+        N, the positive's own view not counted (batch size minus 1).
+    metric : Metric
+        Entries > 0.
+    """
+    r, sigma = checks.scalar("signal_norm", signal_norm, 0.0), checks.scalar("sigma", sigma, 0.0)
+    dim, negatives = checks.integer("dim", dim, 2), checks.integer("negatives", negatives, 1)
+    a = checks.scalar("metric.signal", metric.signal, 0.0, open_low=True)
+    b = checks.scalar("metric.noise", metric.noise, 0.0, open_low=True)
+    return _loss(r, 1 + sigma**2, dim, negatives, a, b)
+
+
+def finite_negatives_metric(signal_norm, sigma, dim: int, negatives: int) -> Metric:
+    """Minimiser of `finite_negatives_loss`, to about 1e-3; scalars only, some seconds.
+
+    Signs of expansion and shrinkage are those of infinitely many negatives; the noise weight moves more than the gain.
+
+    Source: derived.
+
+    Raises
+    ------
+    ConvergenceError
+        If the search does not settle.
+    """
+    start = projector_metric("inner", signal_norm, sigma)
+    finite_negatives_loss(signal_norm, sigma, dim, negatives, start)
+    world = float(signal_norm), 1 + float(sigma) ** 2, dim, negatives
+    found = scipy.optimize.minimize(
+        lambda logs: _loss(*world, *np.exp(logs)),
+        np.log([start.signal, start.noise]),
+        method="Nelder-Mead",
+        options={"xatol": 1e-4, "fatol": 1e-12, "maxiter": 300},
+    )
+    if not found.success:
+        raise ConvergenceError(f"finite negatives: {found.message} at {world}")
+    return Metric(*(float(value) for value in np.exp(found.x)))
+
+
+def _loss(r, v, dim, negatives, a, b):
+    normal, weight = np.polynomial.hermite_e.hermegauss(_ANCHOR_NODES)
+    half, share = scipy.special.roots_genlaguerre(_NORM_NODES, (dim - 1) / 2 - 1)
+    anchor, squared = (g.ravel() for g in np.meshgrid(r + np.sqrt(v) * normal, 2 * v * half, indexing="ij"))
+    weights = np.outer(weight / weight.sum(), share / share.sum()).ravel()
+    anchor, squared, weights = (g[weights > 1e-10] for g in (anchor, squared, weights))
+    weights = weights / weights.sum()
+    power = a**2 * anchor**2 + b**2 * squared
+    mean = a * anchor * (r + (anchor - r) / v) + b * squared / v
+    spread, positive_spread = np.sqrt(v * power), np.sqrt((v - 1 / v) * power)
+    shift = a * r * anchor
+    high = np.log(negatives + 1) + np.max(np.maximum(mean, np.abs(shift)) + 6.5 * spread)
+    w = np.arange(-high - 28.0, 6.0 + np.max(7 * spread), _STEP)
+    one = w[:, None]
+    lost = 0.5 * (mass_lost(one + shift, spread) + mass_lost(one - shift, spread))
+    with np.errstate(divide="ignore"):
+        kept = negatives * np.log1p(-lost) + np.log1p(-mass_lost(one + mean, positive_spread))
+    log_sum = np.sum((-np.expm1(kept)) @ weights + np.expm1(-np.exp(w))) * _STEP
+    return float(log_sum - np.log(negatives + 1) - a * (1 + r**2) - (dim - 1) * b)
+
+
+def mass_lost(level, spread):
+    """E[1 - exp(-exp(level + spread G))]."""
+    exponent = np.minimum(level[..., None] + spread[..., None] * _NORMAL, 300.0)
+    return np.minimum(-np.expm1(-np.exp(exponent)) @ _NORMAL_WEIGHTS, 1.0)
