@@ -1,8 +1,19 @@
-"""Argument checks: one sentence that names the argument, its value and its range."""
+"""Argument checks and the errors that the whole of `theory` raises.
+
+Every message of a check names the argument, the value that was given and the range that is allowed.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+class AssumptionError(ValueError):
+    """A formula was asked for outside the hypotheses under which it is true."""
+
+
+class ConvergenceError(RuntimeError):
+    """A solver did not reach its tolerance; the message gives the residual and the parameters."""
 
 
 def show(value) -> str:

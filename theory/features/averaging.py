@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.errors import AssumptionError, ConvergenceError
+from theory.checks import AssumptionError, ConvergenceError
 from theory.features.model import FeatureModel
 from theory.features.sample_complexity import representation
 from theory.features.spectral import layer_weights

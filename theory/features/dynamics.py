@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from theory import checks
-from theory.errors import ConvergenceError
+from theory.checks import ConvergenceError
 from theory.features.model import FeatureModel
 
 _NO_PULL = 1e60  # start above this multiple of the fixed point: the growth term is far below round-off

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 from theory.features.penalties import penalised_weights
 from theory.features.schemes import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 from theory.features.schemes import SparseHead, WeightDecay
 

@@ -12,7 +12,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 from theory.features.spectral import largest, layer_weights
 

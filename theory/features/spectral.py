@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 
 TIE = 1e-12  # relative gap below which two eigenvalues count as equal

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 
 

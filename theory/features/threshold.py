@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.errors import ConvergenceError
+from theory.checks import ConvergenceError
 
 _NO_PULL = 1e-8  # velocity of a threshold that counts as none
 _MOST_SEGMENTS = 200  # of a flow whose thresholds stop and start at 0

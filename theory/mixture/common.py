@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 
 NOT_COVERED = {
     "bias": "a bias term",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.errors import ConvergenceError
+from theory.checks import ConvergenceError
 
 _ITERATIONS = 120
 

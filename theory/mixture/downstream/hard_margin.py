@@ -12,7 +12,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.mixture.roots import falling_root
 
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)

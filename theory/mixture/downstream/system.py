@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from theory.errors import ConvergenceError
+from theory.checks import ConvergenceError
 from theory.mixture.downstream.losses import ConvexLoss
 from theory.mixture.downstream.ridge import ridge_overlaps, ridge_root
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.mixture.common import flattened, signal
 from theory.mixture.projector.negatives import mass_lost
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.mixture.common import flattened, signal, view_variances
 from theory.mixture.projector.cosine import cosine_gain
 from theory.mixture.quadrature import log_cosh, posterior_pull

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.errors import ConvergenceError
+from theory.checks import ConvergenceError
 from theory.mixture.projector.gain import Metric, projector_metric
 
 _STEP = 0.5

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from theory import checks
-from theory.errors import AssumptionError
+from theory.checks import AssumptionError
 from theory.mixture.common import flattened, signal
 from theory.mixture.projector.gain import Metric
 from theory.mixture.quadrature import posterior_pull
