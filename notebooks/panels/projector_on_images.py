@@ -16,7 +16,14 @@ from notebooks.panels.image_runs import base_config, linear_top, with_members
 from notebooks.panels.named_runs import plus_minus
 from notebooks.panels.shared import PALETTE, estimate
 from synthetic.images.bank import measure_bank
-from synthetic.images.projectors import AugmentedProjectors, Fit, NoiseSweep, TwoClasses, augmented_projectors
+from synthetic.images.projectors import (
+    AugmentedProjectors,
+    Fit,
+    NoiseSweep,
+    TwoClasses,
+    loss_fits,
+    train_on_augmented_views,
+)
 from synthetic.mixture.samples import signal_gain
 from synthetic.store.sweep import sweep
 
@@ -43,21 +50,6 @@ def encoders(seed: int, device: str, *, base: dict, p_drop: float, members: int)
     """
     config = linear_top(base_config(seed, device, **base))
     return with_members([replace(config, data=replace(config.data, p_drop=p_drop))], members)
-
-
-def fits(scales: Sequence[float], steps: int) -> dict[str, Fit]:
-    """Trainings by name: spectral, inner product, squared distance, and one cosine for each scale.
-
-    Parameters
-    ----------
-    scales : sequence of float
-        Temperature times dimension of the cosine.
-    steps : int
-        The spectral loss, whose gradients vary most, takes twice as many.
-    """
-    chosen = {"spectral": Fit("spectral", steps=2 * steps, lr=0.05)}
-    chosen |= {loss: Fit(loss, steps=steps) for loss in ("inner", "euclidean")}
-    return chosen | {f"cosine {scale:g}": Fit("cosine", scale, steps=steps) for scale in scales}
 
 
 def predicted_gain(fit: Fit, signal_norm, sigma, dim: int):
@@ -95,7 +87,7 @@ def noise_data(
         Members of one encoder.
     sigmas : sequence of float
     scales, steps
-        As for `fits`.
+        As for `loss_fits`.
     components : int
         Principal components of h that are kept.
     jobs, label
@@ -109,7 +101,7 @@ def noise_data(
         `fits`: name -> `gain`, `error` (log of measured over predicted gain), `after` (estimates for each sigma),
         `predicted`, `predicted_after` (mean over members) and `fine`, the prediction at `fine_sigma` and mean r.
     """
-    task, chosen = TwoClasses(components=components), fits(scales, steps)
+    task, chosen = TwoClasses(components=components), loss_fits(scales, steps)
     results = {
         name: measure_bank(NoiseSweep(task, fit, tuple(sigmas)), configs, jobs=jobs, label=f"{label} {name}")
         for name, fit in chosen.items()
@@ -268,14 +260,14 @@ def view_data(
         `gaussian` on Gaussian views of the same moments, `isotropic` predicted for isotropic noise of the same mean
         variance, and, for "spectral", `matrix`, predicted from both second moments.
     """
-    chosen = {fit.loss: fit for fit in fits((VIEW_SCALE,), steps).values()}
+    chosen = {fit.loss: fit for fit in loss_fits((VIEW_SCALE,), steps).values()}
     points = [
         AugmentedProjectors(
             config, TwoClasses(components=components), tuple(chosen.values()), tuple(strengths), views
         )
         for config in configs
     ]
-    results = sweep(augmented_projectors, points, jobs=jobs, label=label)
+    results = sweep(train_on_augmented_views, points, jobs=jobs, label=label)
     norms = np.array([one["signal_norm"] for one in results]).T
     noises = np.array([one["noise"] for one in results])
     variances = np.linalg.eigvalsh(noises).transpose(1, 0, 2)

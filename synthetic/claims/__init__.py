@@ -2,6 +2,7 @@
 
 from synthetic.claims import (
     gui_downstream,
+    gui_images,
     gui_projector,
     gupta,
     images_heads,
@@ -26,6 +27,7 @@ _MODULES = (
     images_xue,
     images_heads,
     images_ranks,
+    gui_images,
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 

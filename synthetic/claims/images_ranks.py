@@ -1,4 +1,4 @@
-"""Claims on what a linear head sees of an image network, on descent at its top, and on projectors of its features.
+"""Claims on what a linear head sees of an image network, and on gradient descent at its top.
 
 Replicates are members of one seed: independent draws of data, initial weights, order and views. Margins and smallest
 effects were settled in pilot runs, seed 0 among them; other seeds are their test.
@@ -13,17 +13,14 @@ import numpy as np
 
 import theory
 from neural.data.digits import DigitsOnPhotographs
-from neural.models.encoders import SmallConvConfig
 from neural.models.heads import LinearConfig
 from neural.training.pretraining import PretrainConfig
 from neural.training.schedules import SGDConfig
-from synthetic.claims.papers import GUI, GUPTA
+from synthetic.claims.papers import GUPTA
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
 from synthetic.images.bank import measure_bank
 from synthetic.images.null_space import NullSpaceScores, TopTraining, train_top
-from synthetic.images.projectors import AugmentedProjectors, Fit, NoiseSweep, TwoClasses, augmented_projectors
-from synthetic.mixture.samples import signal_gain
 from synthetic.store.sweep import default_jobs, sweep
 
 MEMBERS = 12
@@ -127,76 +124,6 @@ def _predict_energy(seed):
     return Prediction(np.array(conserved), np.array(encoder_only))
 
 
-# Projectors on features
-
-PROJECTOR_MEMBERS, TASK = 2, TwoClasses()
-SIGMAS = (0.4, 2.5)
-FITS = (
-    Fit("spectral", steps=400, lr=0.05),
-    Fit("inner", steps=200),
-    Fit("euclidean", steps=200),
-    Fit("cosine", steps=200),
-)
-
-
-def _encoders(seed) -> list[PretrainConfig]:
-    config = PretrainConfig(encoder=SmallConvConfig(last_relu=False), epochs=10, seed=seed)
-    return [replace(config, member=m) for m in range(PROJECTOR_MEMBERS)]
-
-
-@cache
-def _noise(seed) -> list[list[dict]]:
-    return [
-        measure_bank(
-            NoiseSweep(TASK, fit, SIGMAS), _encoders(seed), jobs=default_jobs(), label="images, noise"
-        )
-        for fit in FITS
-    ]
-
-
-def _measure_gains(seed):
-    """Gains, (losses x members x sigmas,)."""
-    return np.concatenate([one["gain"] for results in _noise(seed) for one in results])
-
-
-def _predicted_gains(seed, views):
-    """Two Gaussian classes at each member's own r, in the order of `_measure_gains`."""
-    norms = np.array([one["signal_norm"] for one in _noise(seed)[0]])[:, None]
-    gains = []
-    for fit in FITS:
-        cosine = fit.loss == "cosine"
-        more = {"temperature": fit.scale / TASK.components, "dim": TASK.components} if cosine else {}
-        gains.append(theory.projector_gain(fit.loss, norms, np.array(SIGMAS), views=views, **more).ravel())
-    return np.concatenate(gains)
-
-
-def _predict_gains(seed):
-    return Prediction(_predicted_gains(seed, "both"), _predicted_gains(seed, "clean anchor"))
-
-
-@cache
-def _real_views(seed) -> list[dict]:
-    points = [AugmentedProjectors(config, TASK, FITS[:1], (1.0,), views=16) for config in _encoders(seed)]
-    return sweep(augmented_projectors, points, jobs=default_jobs(), label="images, real views")
-
-
-def _measure_real_views(seed):
-    return np.concatenate([one["gain"]["spectral"] for one in _real_views(seed)])
-
-
-def _predict_real_views(seed):
-    """Minimiser for both second moments; control: isotropic noise of the same mean variance."""
-    exact, isotropic = [], []
-    for one in _real_views(seed):
-        mean, noise = np.array(one["mean"][0]), np.array(one["noise"][0])
-        shared = np.eye(len(mean)) + np.outer(mean, mean)
-        metric = theory.spectral_minimizer(shared + noise, shared, len(mean))
-        norm = np.linalg.norm(mean)
-        exact.append(float(signal_gain(metric, mean / norm)))
-        isotropic.append(theory.projector_gain("spectral", norm, np.sqrt(np.trace(noise) / len(mean))))
-    return Prediction(np.array(exact), np.array(isotropic))
-
-
 _NETWORK = (
     "three-layer convolutional encoder of 64 units ending with a ReLU, linear head without bias, SimCLR, "
     "digit lost in every second pair, 10 epochs of Adam; linear probe"
@@ -204,10 +131,6 @@ _NETWORK = (
 _TOP = (
     "three convolutions with batch norm below W_1 (24 units) and W_2, NT-Xent at temperature 0.5 on 64 fixed pairs, "
     "float64"
-)
-_FEATURES = (
-    "digits 3 and 8, eight principal components of h, whitened within the classes; encoder without a last ReLU, "
-    "SimCLR, 10 epochs"
 )
 _OTHER_SIGN = "the opposite sign"
 
@@ -301,33 +224,5 @@ CLAIMS = (
         check=Exact(0.03),
         measure=_measure_energy,
         predict=_predict_energy,
-    ),
-    Claim(
-        id="images-gain",
-        statement="On image features with Gaussian noise the gains of trained linear projectors are those of two "
-        "Gaussian classes at the same r: which loss shrinks, which expands, and by how much.",
-        latex=r"1+\kappa = \mathrm{gain}(r, \sigma)",
-        source="derived",
-        reference=f"derived here, on {GUI}",
-        assumptions=f"{_FEATURES}; sigma 0.4 and 2.5; spectral, inner product, squared distance, cosine at tau p = 6; "
-        "two members, each at its own r; the tolerance is for the shape of the classes, 120 images each",
-        control="one clean view",
-        check=Exact(0.13),
-        measure=_measure_gains,
-        predict=_predict_gains,
-    ),
-    Claim(
-        id="images-gain-real-views",
-        statement="On real augmented views the spectral projector has the gain of the minimiser for their second "
-        "moments.",
-        latex=r"W^\top W = \Sigma^{-1}\tilde\Sigma\Sigma^{-1}",
-        source="derived",
-        reference=f"derived here, on {GUI}",
-        assumptions=f"{_FEATURES}; both views through the frozen encoder, augmentation of pretraining; two members; "
-        "the tolerance is for the sampling of views in training",
-        control="isotropic noise of the same mean variance",
-        check=Exact(0.03),
-        measure=_measure_real_views,
-        predict=_predict_real_views,
     ),
 )

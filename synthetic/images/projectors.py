@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
@@ -81,7 +81,7 @@ class Fit:
         return choices[self.loss]
 
 
-def fitted_metrics(fit: Fit, views: Views, temperature: Tensor, dim: int) -> np.ndarray:
+def train_metrics(fit: Fit, views: Views, temperature: Tensor, dim: int) -> np.ndarray:
     """Metrics W^T W (members, dim, dim) of dim x dim projectors, averaged over the last steps.
 
     Parameters
@@ -112,6 +112,21 @@ def fitted_metrics(fit: Fit, views: Views, temperature: Tensor, dim: int) -> np.
     if not torch.isfinite(metric).all():
         raise FloatingPointError(f"a projector of {fit} diverged")
     return metric.double().numpy()
+
+
+def loss_fits(scales: Sequence[float], steps: int) -> dict[str, Fit]:
+    """Trainings by name: spectral, inner product, squared distance, and one cosine for each scale.
+
+    Parameters
+    ----------
+    scales : sequence of float
+        Temperature times dimension of the cosine.
+    steps : int
+        The spectral loss, whose gradients vary most, takes twice as many.
+    """
+    chosen = {"spectral": Fit("spectral", steps=2 * steps, lr=0.05)}
+    chosen |= {loss: Fit(loss, steps=steps) for loss in ("inner", "euclidean")}
+    return chosen | {f"cosine {scale:g}": Fit("cosine", scale, steps=steps) for scale in scales}
 
 
 class Frame(NamedTuple):
@@ -152,7 +167,7 @@ def principal_frame(h: np.ndarray, components: int) -> Frame:
     return Frame(origin, axes, np.zeros(components))
 
 
-def whitened(frame: Frame, first: np.ndarray, second: np.ndarray, signs: np.ndarray) -> Frame:
+def whiten(frame: Frame, first: np.ndarray, second: np.ndarray, signs: np.ndarray) -> Frame:
     """Frame in which the part that two views share has average covariance I within the classes.
 
     Parameters
@@ -185,7 +200,7 @@ def whitened(frame: Frame, first: np.ndarray, second: np.ndarray, signs: np.ndar
     return Frame(frame.origin + frame.matrix @ centre, matrix, root @ (means[1] - means[0]) / 2)
 
 
-def averaging_accuracy(
+def few_label_accuracy(
     train: np.ndarray,
     signs: np.ndarray,
     test: np.ndarray,
@@ -240,7 +255,7 @@ class NoiseSweep:
     sigmas : tuple of float
         Standard deviations of the noise of both views, in units of the spread within the classes.
     labels, draws : int
-        Of `averaging_accuracy`.
+        Of `few_label_accuracy`.
     """
 
     task: TwoClasses
@@ -255,13 +270,13 @@ class NoiseSweep:
         frame, (train, signs), (test, test_signs) = _classes(features, self.task)
         generator = torch_generator(config.seed, "noise sweep", config.member)
         sigmas = torch.tensor(self.sigmas)
-        metrics = fitted_metrics(
+        metrics = train_metrics(
             self.fit,
             partial(_noisy, _sampler(train, signs), sigmas, self.fit.batch, generator),
             self.fit.temperature(np.square(self.sigmas), self.task.components),
             self.task.components,
         )
-        accuracy = averaging_accuracy(
+        accuracy = few_label_accuracy(
             *(train, signs, test, test_signs),
             np.concatenate([np.eye(self.task.components)[None], metrics]),
             labels=self.labels,
@@ -287,7 +302,7 @@ class AugmentedProjectors:
     task : TwoClasses
     fits : tuple of Fit
     strengths : tuple of float >= 0
-        Strength of the augmentation relative to `config.augment`, see `strengthened`.
+        Strength of the augmentation relative to `config.augment`, see `scale_augmentation`.
     views : int
         Pairs of views drawn of each image.
     """
@@ -299,14 +314,14 @@ class AugmentedProjectors:
     views: int = 8
 
 
-def strengthened(augment: Augment, strength: float) -> Augment:
+def scale_augmentation(augment: Augment, strength: float) -> Augment:
     """Augmentation with the range of crops, the colour range and the grey probability times `strength`."""
     centre, reach = sum(augment.side) / 2, strength * (augment.side[1] - augment.side[0]) / 2
     side = (centre - reach, min(1.0, centre + reach))
     return replace(augment, side=side, colour=strength * augment.colour, grey=strength * augment.grey)
 
 
-def augmented_projectors(point: AugmentedProjectors) -> dict:
+def train_on_augmented_views(point: AugmentedProjectors) -> dict:
     """Pretrain, draw views of the two classes at every strength, and train projectors on them.
 
     In the frame of each strength the part that two views share has average covariance I within the classes; the
@@ -330,7 +345,7 @@ def augmented_projectors(point: AugmentedProjectors) -> dict:
             "gaussian": [_gaussian_pairs(f.mean, n) for f, n in zip(frames, noises, strict=True)],
         }
         for name, samplers in pools.items():
-            metrics = fitted_metrics(
+            metrics = train_metrics(
                 fit,
                 partial(_pairs, samplers, fit.batch, generator),
                 fit.temperature(variance, task.components),
@@ -351,7 +366,7 @@ def _classes(features: TrainedFeatures, task: TwoClasses):
     h = features.train.layers["h"].astype(np.float64)
     signs = task.signs(features.train.labels)
     chosen = h[signs != 0]
-    frame = whitened(principal_frame(h, task.components), chosen, chosen, signs[signs != 0])
+    frame = whiten(principal_frame(h, task.components), chosen, chosen, signs[signs != 0])
     sides = []
     for side in (features.train, features.test):
         signs = task.signs(side.labels)
@@ -363,7 +378,7 @@ def _classes(features: TrainedFeatures, task: TwoClasses):
 def _world(run: Pretrained, point: AugmentedProjectors, strength: float):
     """Frame, pairs of views (n, 2, p) in it, their signs, covariance (p, p) of the augmentation."""
     config, train = run.config, run.train
-    augment = strengthened(config.augment, strength)
+    augment = scale_augmentation(config.augment, strength)
     signs = point.task.signs({name: label.cpu().numpy() for name, label in train.labels.items()})
     index = torch.from_numpy(np.flatnonzero(signs))
     generator = torch_generator(config.seed, "views", config.member)
@@ -376,7 +391,7 @@ def _world(run: Pretrained, point: AugmentedProjectors, strength: float):
     first, second = (np.concatenate(half) for half in zip(*halves, strict=True))
     signs = np.tile(signs[index], point.views)
     stills = encode(config.augment.still(train.stills()))
-    frame = whitened(principal_frame(stills, point.task.components), first, second, signs)
+    frame = whiten(principal_frame(stills, point.task.components), first, second, signs)
     pairs = np.stack([frame(first), frame(second)], axis=1)
     noise = np.mean(
         [np.cov((pairs[signs == sign][:, 0] - pairs[signs == sign][:, 1]).T) / 2 for sign in (-1, 1)], axis=0

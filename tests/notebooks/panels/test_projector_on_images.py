@@ -8,7 +8,6 @@ from notebooks.panels.projector_on_images import (
     draw_noise,
     draw_views,
     encoders,
-    fits,
     format_noise,
     format_views,
     noise_data,
@@ -64,12 +63,6 @@ def test_encoders_have_no_last_relu_and_differ_by_member(seed):
     assert [(c.member, c.seed, c.encoder.last_relu) for c in configs] == [
         (m, seed, False) for m in range(MEMBERS)
     ]
-
-
-def test_every_scale_of_the_cosine_is_a_fit_of_its_own():
-    chosen = fits(SCALES, 10)
-    assert list(chosen) == ["spectral", "inner", "euclidean", "cosine 2", "cosine 20"]
-    assert chosen["cosine 20"].temperature(np.ones(2), DIM).tolist() == [2.5, 2.5]
 
 
 def test_predictions_take_each_members_own_signal(noise):

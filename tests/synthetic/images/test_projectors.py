@@ -17,12 +17,13 @@ from synthetic.images.projectors import (
     Frame,
     NoiseSweep,
     TwoClasses,
-    augmented_projectors,
-    averaging_accuracy,
-    fitted_metrics,
+    few_label_accuracy,
+    loss_fits,
     principal_frame,
-    strengthened,
-    whitened,
+    scale_augmentation,
+    train_metrics,
+    train_on_augmented_views,
+    whiten,
 )
 from synthetic.mixture.samples import signal_gain
 
@@ -38,7 +39,7 @@ def two_classes(rng, n=400):
 
 def test_whitened_classes_have_opposite_means_and_unit_covariance(seed):
     rows, signs = two_classes(np.random.default_rng(seed))
-    frame = whitened(PLAIN, rows, rows, signs)
+    frame = whiten(PLAIN, rows, rows, signs)
     first, second = (frame(rows[signs == sign]) for sign in (-1, 1))
     np.testing.assert_allclose(second.mean(0), frame.mean, atol=1e-10)
     np.testing.assert_allclose(first.mean(0), -frame.mean, atol=1e-10)
@@ -52,10 +53,10 @@ def test_whitening_goes_by_what_two_views_share(seed):
     rng = np.random.default_rng(seed)
     rows, signs = two_classes(rng, 60_000)
     views = [rows + 2 * rng.standard_normal(rows.shape) for _ in range(2)]
-    shared, clean = whitened(PLAIN, *views, signs), whitened(PLAIN, rows, rows, signs)
+    shared, clean = whiten(PLAIN, *views, signs), whiten(PLAIN, rows, rows, signs)
     # Sampling error of the shared variances: about 2%.
     assert shared.signal_norm == pytest.approx(clean.signal_norm, rel=0.06)
-    both = whitened(PLAIN, views[0], views[0], signs)
+    both = whiten(PLAIN, views[0], views[0], signs)
     assert both.signal_norm < 0.8 * clean.signal_norm
 
 
@@ -65,7 +66,7 @@ def test_unrelated_views_are_refused(seed):
     with pytest.raises(
         ValueError, match="what two views share must vary within the classes in every direction"
     ):
-        whitened(PLAIN, rows, -rows, signs)
+        whiten(PLAIN, rows, -rows, signs)
 
 
 def test_principal_frame_orders_axes_by_variance(seed):
@@ -90,8 +91,14 @@ def test_weak_noise_shrinks_and_strong_noise_expands(loss, seed):
     fit = Fit(loss, scale=1.5, steps=150, lr=0.04)
     temperature = fit.temperature(np.array([0.25, 6.25]), 4)
     views = partial(gaussian, torch.Generator().manual_seed(seed))
-    weak, strong = signal_gain(fitted_metrics(fit, views, temperature, 4), np.eye(4)[0])
+    weak, strong = signal_gain(train_metrics(fit, views, temperature, 4), np.eye(4)[0])
     assert weak < 0.95 and strong > 1.05
+
+
+def test_every_scale_of_the_cosine_is_a_fit_of_its_own():
+    chosen = loss_fits((2.0, 20.0), 10)
+    assert list(chosen) == ["spectral", "inner", "euclidean", "cosine 2", "cosine 20"]
+    assert chosen["cosine 20"].temperature(np.ones(2), 8).tolist() == [2.5, 2.5]
 
 
 def test_averaging_reads_an_obvious_class_and_is_hurt_by_shrinkage(seed):
@@ -100,7 +107,7 @@ def test_averaging_reads_an_obvious_class_and_is_hurt_by_shrinkage(seed):
     rows = rng.standard_normal((400, 6))
     rows[:, 0] += 1.5 * signs
     metrics = np.stack([np.eye(6), np.diag([0.05, 1, 1, 1, 1, 1.0]), np.diag([20.0, 1, 1, 1, 1, 1])])
-    before, shrunk, expanded = averaging_accuracy(
+    before, shrunk, expanded = few_label_accuracy(
         rows, signs, rows, signs, metrics, labels=8, draws=100, rng=np.random.default_rng(seed)
     )
     # Bayes accuracy Phi(1.5) = .933, five standard errors of 400 rows.
@@ -128,9 +135,9 @@ def test_noise_sweep_reads_the_classes_it_is_told(seed):
 
 def test_strength_scales_the_augmentation_and_one_leaves_it():
     augment = Augment()
-    assert strengthened(augment, 1.0).side == pytest.approx(augment.side)
-    assert replace(strengthened(augment, 1.0), side=augment.side) == augment
-    still = strengthened(augment, 0.0)
+    assert scale_augmentation(augment, 1.0).side == pytest.approx(augment.side)
+    assert replace(scale_augmentation(augment, 1.0), side=augment.side) == augment
+    still = scale_augmentation(augment, 0.0)
     assert (still.colour, still.grey) == (0, 0) and still.side[0] == pytest.approx(still.side[1])
 
 
@@ -138,7 +145,7 @@ def test_real_views_give_gains_for_every_loss_and_strength(seed):
     config = PretrainConfig(epochs=0, seed=seed)
     fits = (Fit("spectral", steps=20), Fit("cosine", steps=20))
     point = AugmentedProjectors(config, TwoClasses(components=3), fits, (0.0, 1.0), views=4)
-    found = augmented_projectors(point)
+    found = train_on_augmented_views(point)
     assert np.shape(found["noise"]) == (2, 3, 3) and np.shape(found["mean"]) == (2, 3)
     for kind in ("gain", "gaussian"):
         assert set(found[kind]) == {"spectral", "cosine"}
