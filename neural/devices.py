@@ -1,4 +1,6 @@
-"""Choice of the device that a training runs on."""
+"""The device that a training runs on, and the cores of this machine that it may use."""
+
+import os
 
 import torch
 
@@ -34,3 +36,14 @@ def resolve_device(name: str | torch.device) -> torch.device:
 
 def _choices(name: object) -> str:
     return f"device must be one of 'auto', 'cpu', 'cuda', 'cuda:N', got {name!r}"
+
+
+def available_cores() -> int:
+    """Number of processor cores that this process may use.
+
+    Returns
+    -------
+    int
+        The cores of the process's affinity mask where the system has one, else all cores of the machine.
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -178,8 +178,9 @@ class _ClaimTable:
 
 
 def _write_ledgers(results, arguments, complete):
+    from neural.files import write_atomically
     from synthetic.claims.ledger import write_ledger
-    from synthetic.store.files import clone_root, write_atomically
+    from synthetic.store.files import clone_root
 
     if arguments.json:
         content = json.dumps([result.to_json() for result in results], indent=1) + "\n"

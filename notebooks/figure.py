@@ -4,19 +4,18 @@ import dataclasses
 import io
 import json
 import math
-import platform
 import re
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 
-from synthetic.store.files import clone_root, write_atomically
+from neural.files import write_atomically
+from synthetic.store.files import clone_root
+from synthetic.store.versions import recorded_versions
 
-PACKAGES = ("projhead", "numpy", "scipy", "torch", "scikit-learn", "matplotlib")
 _STYLE = {
     "axes.prop_cycle": mpl.cycler(color=sns.color_palette("colorblind")),
     "axes.titlesize": 10,
@@ -97,10 +96,7 @@ def save_figure(fig, name, *, data, parameters, seeds, profile, seconds, out=Non
         "profile": profile,
         "parameters": _to_json(parameters, "parameters"),
         "seeds": _to_json(seeds, "seeds"),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
-        },
+        "versions": recorded_versions("projhead", "matplotlib"),
         "device": device,
         "seconds": round(float(seconds), 3),
         "data": _to_json(data, "data"),

@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 CHECKPOINT, CONFIG, HISTORY, PROBES = "checkpoint.pt", "config.json", "history.json", "probes.json"
-_PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "kornia")
 
 
 def add_train_arguments(parser):
@@ -69,15 +67,16 @@ def train_run(arguments):
     arguments : argparse.Namespace
         See `add_train_arguments`.
     """
+    from neural.files import write_atomically
     from neural.progress import EpochReporter
     from neural.training.pretraining import pretrain
     from neural.training.recipes import recipe_to_json
-    from synthetic.store.files import write_atomically
+    from synthetic.store.versions import recorded_versions
 
     config = build_config(arguments)
     out = arguments.out
     run = pretrain(config, checkpoint=out / CHECKPOINT, progress=EpochReporter(type(config.method).__name__))
-    history = {"versions": _versions(), "device": str(config.device), "epochs": list(run.history)}
+    history = {"versions": recorded_versions(), "device": str(config.device), "epochs": list(run.history)}
     texts = {CONFIG: recipe_to_json(config), HISTORY: json.dumps(history, indent=1)}
     write_atomically({out / name: text.encode() + b"\n" for name, text in texts.items()})
     print(f"written: {out / CONFIG}, {out / CHECKPOINT}, {out / HISTORY}; next: projhead probe {out}")
@@ -92,9 +91,10 @@ def probe_run(arguments):
     arguments : argparse.Namespace
         See `add_probe_arguments`.
     """
+    from neural.files import write_atomically
     from neural.training.features import extract, probe_layers
     from neural.training.pretraining import load_pretrained
-    from synthetic.store.files import write_atomically
+    from synthetic.store.versions import recorded_versions
 
     run = load_pretrained(arguments.run / CHECKPOINT, device=arguments.device)
     train, test = (extract(run, split, stages=True) for split in (run.train, run.test))
@@ -111,7 +111,7 @@ def probe_run(arguments):
         "knn": "20 neighbours, cosine",
         "few_shot": f"nearest class mean, {arguments.few_shot} a class, mean of 10 draws",
     }
-    content = {"protocol": protocol, "versions": _versions(), "scores": scores}
+    content = {"protocol": protocol, "versions": recorded_versions(), "scores": scores}
     write_atomically({arguments.run / PROBES: json.dumps(content, indent=1).encode() + b"\n"})
     print(format_probes(scores, protocol))
     print(f"written: {arguments.run / PROBES}")
@@ -284,7 +284,3 @@ def _head_of(folder):
     if matrix is None:
         raise ValueError(f"frozen-from must be a run with a linear head without bias, got {folder}")
     return FrozenGivenConfig(tuple(map(tuple, matrix.tolist())))
-
-
-def _versions():
-    return {package: version(package) for package in _PACKAGES}

@@ -1,6 +1,5 @@
 """Training of many small two-layer contrastive networks at once."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neural.devices import resolve_device
+from neural.devices import available_cores, resolve_device
 from neural.ensemble.chunks import ChunkRun, Probe, plan, run_all
 from neural.ensemble.members import DTYPES, Member, Shape, check_integer
 from neural.ensemble.networks import Network
@@ -155,7 +154,7 @@ def _workers(workers: int | None, device: torch.device) -> int:
     if workers is not None:
         check_integer("workers", workers, 1)
         return workers
-    return 1 if device.type == "cuda" else _cores()
+    return 1 if device.type == "cuda" else available_cores()
 
 
 def _slots(shape: Shape, members: int, device: torch.device) -> int:
@@ -165,11 +164,6 @@ def _slots(shape: Shape, members: int, device: torch.device) -> int:
     numbers = 4 * block_steps(shape.dim, shape.batch, device) * shape.dim * shape.batch
     memory = 3 * shape.working_memory + numbers * DTYPES[shape.dtype].itemsize
     return min(members, max(1, torch.cuda.mem_get_info(device)[0] // 2 // memory))
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_members(members: tuple[Member, ...], shape: Shape) -> None:

@@ -1,12 +1,12 @@
 """Checkpoints of a training run: written whole or not at all, refused when damaged or of another run."""
 
-import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from neural.files import write_atomically
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -19,17 +19,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     state : dict
         Tensors, plain values, and lists and dicts of these.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_atomically({path: lambda file: torch.save(state, file)})
 
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

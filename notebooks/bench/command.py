@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from neural.files import write_atomically
 from notebooks.bench.measures import Measure
 from notebooks.bench.report import busy_warning, machine, moved, read_measures, tables, to_json
-from synthetic.store.files import write_atomically
 
 PARTS = ("theory", "engine", "notebooks")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-from importlib.metadata import version
 from pathlib import Path
 
+from neural.devices import available_cores
 from notebooks.bench.measures import Measure
+from synthetic.store.versions import recorded_versions
 
-PACKAGES = ("numpy", "scipy", "torch")
 BUSY = 0.5
 
 
@@ -28,9 +28,9 @@ def machine(device: str) -> dict:
     record = {
         "device": device,
         "cpu": _processor(),
-        "cores": os.cpu_count(),
+        "cores": available_cores(),
         "load": round(os.getloadavg()[0], 2),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": recorded_versions(),
     }
     if device == "cuda":
         import torch

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from neural.files import write_atomically
 from synthetic.claims.registry import ClaimResult
 from synthetic.claims.rule import FALSE_ALARM, LEDGER_COMPARISONS, MIN_POWER, MIN_RESOLUTION
-from synthetic.store.files import write_atomically
 
 _COLUMNS = ("id", "source", "predicted", "measured", "interval", "resolution", "verdict", "control")
 

@@ -4,27 +4,25 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "scikit-image", "kornia")
+from synthetic.store.versions import recorded_versions
+
 _SOURCE_ROOT = Path(__file__).resolve().parent.parent.parent
 _SOURCE_FOLDERS = ("theory", "synthetic", "neural")
 
 
 def environment():
-    """Hash of the versions of Python and of `PACKAGES`, and of all source files on the disk.
+    """Hash of the versions of Python and of the recorded packages, and of all source files on the disk.
 
     Returns
     -------
     str
         64 hexadecimal digits: sha256 over the versions and all ``*.py`` files of theory, synthetic and neural.
     """
-    versions = [platform.python_version(), *(version(package) for package in PACKAGES)]
-    digest = hashlib.sha256(json.dumps(versions).encode())
+    digest = hashlib.sha256(json.dumps(recorded_versions()).encode())
     for folder in _SOURCE_FOLDERS:
         for path in sorted((_SOURCE_ROOT / folder).rglob("*.py")):
             digest.update(f"{path.relative_to(_SOURCE_ROOT)}\0".encode() + path.read_bytes() + b"\0")

@@ -1,11 +1,11 @@
 """One function at many points: in parallel, resumable, every result stored under the hash of what made it."""
 
 import hashlib
+import io
 import itertools
 import os
 import pickle
 import sys
-import time
 import traceback
 import warnings
 from concurrent.futures import BrokenExecutor
@@ -17,7 +17,9 @@ from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits
 
-from synthetic.store.files import clone_root, write_atomically
+from neural.files import write_atomically
+from neural.progress import LineReporter
+from synthetic.store.files import clone_root
 from synthetic.store.fingerprint import LOADED, environment, fingerprint
 
 DEFAULT = object()
@@ -161,7 +163,7 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
     edited = folder is not None and environment() != LOADED
     paths = _paths(function, points, None if edited else folder)
     results = {} if os.environ.get("PROJHEAD_FRESH") == "1" else _stored(paths)
-    report = _Reporter(label or getattr(function, "__name__", "sweep"), len(points), len(results), progress)
+    report = _reporter(label or getattr(function, "__name__", "sweep"), len(points), len(results), progress)
     if edited:
         report.say("source files were edited since this process started: nothing is read or stored")
     tasks = [
@@ -169,7 +171,7 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
         for index, path in enumerate(paths)
         if index not in results
     ]
-    failures = []
+    failures, done = [], len(results)
     for index, result, error in _computed(tasks, jobs):
         if error is None:
             results[index] = result
@@ -177,23 +179,21 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
                 on_result(index, result)
         else:
             failures.append(Failure(index, points[index], error))
-        report.one_done()
+        done += 1
+        report(done / len(points), f"{done} of {len(points)} points")
     if failures:
         raise SweepError(sorted(failures, key=lambda failure: failure.index), len(points))
     return [results[index] for index in range(len(points))]
 
 
 def default_jobs():
-    """Worker processes where no number is given: ``$PROJHEAD_JOBS``, else the cores this process may use.
+    """Number of workers that a surrounding ``joblib.parallel_config`` asks for, else 1.
 
     Returns
     -------
     int
     """
-    chosen = os.environ.get("PROJHEAD_JOBS")
-    if chosen:
-        return int(chosen)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return effective_n_jobs(None)
 
 
 def default_cache():
@@ -212,6 +212,15 @@ def default_cache():
         return Path(chosen)
     root = clone_root()
     return root / ".cache" / "sweep" if root else Path.home() / ".cache" / "projhead" / "sweep"
+
+
+def _reporter(label, total, known, shown):
+    """Printer of the progress lines, which says first how many results were stored before."""
+    stream = sys.stdout if shown else io.StringIO()
+    report = LineReporter(label, _SECONDS_BETWEEN_LINES, stream, known / max(total, 1))
+    if known:
+        report.say(f"{known} of {total} points were stored before")
+    return report
 
 
 def _paths(function, points, folder):
@@ -357,28 +366,3 @@ def _silent_restarts():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         yield
-
-
-class _Reporter:
-    """Plain progress lines: points done, seconds spent, seconds left."""
-
-    def __init__(self, label, total, known, enabled):
-        self.label, self.total, self.known, self.enabled = label, total, known, enabled
-        self.done = known
-        self.start = self.last = time.monotonic()
-        if known:
-            self.say(f"{known} of {total} points were stored before")
-
-    def say(self, text):
-        if self.enabled:
-            print(f"{self.label}: {text}", flush=True)
-
-    def one_done(self):
-        self.done += 1
-        now = time.monotonic()
-        if self.done < self.total and now - self.last < _SECONDS_BETWEEN_LINES:
-            return
-        self.last = now
-        spent = now - self.start
-        left = spent / (self.done - self.known) * (self.total - self.done)
-        self.say(f"{self.done} of {self.total} points, {spent:.0f} s, about {left:.0f} s left")

@@ -98,7 +98,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     def fail(*arguments, **keywords):
         raise OSError("disk full")
 
-    monkeypatch.setattr("synthetic.store.files._write_temporary", fail)
+    monkeypatch.setattr("neural.files._write_temporary", fail)
     with pytest.raises(OSError, match="disk full"):
         save(tmp_path, data={"other": 1})
     left = {path: path.read_bytes() for path in (tmp_path / "smoke").iterdir()}

@@ -1,37 +1,4 @@
-import os
-
-import pytest
-
-from synthetic.store.files import clone_root, write_atomically
-
-
-def names(folder):
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
-
-
-def test_files_and_folders_are_made(tmp_path):
-    write_atomically({tmp_path / "new" / "a": b"1", tmp_path / "b": b"2"})
-    assert names(tmp_path) == ["a", "b"]
-    assert (tmp_path / "new" / "a").read_bytes() == b"1"
-
-
-def test_nothing_changes_when_one_file_cannot_be_written(tmp_path):
-    (tmp_path / "a").write_bytes(b"old")
-    (tmp_path / "blocked").write_bytes(b"")
-    with pytest.raises(OSError):
-        write_atomically({tmp_path / "a": b"new", tmp_path / "blocked" / "b": b"new"})
-    assert names(tmp_path) == ["a", "blocked"]
-    assert (tmp_path / "a").read_bytes() == b"old"
-
-
-def test_no_temporary_file_is_left_when_moving_fails(tmp_path, monkeypatch):
-    def fail(*paths):
-        raise OSError("no")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="no"):
-        write_atomically({tmp_path / "a": b"new"})
-    assert names(tmp_path) == []
+from synthetic.store.files import clone_root
 
 
 def test_the_clone_holds_the_project_file():

@@ -160,9 +160,9 @@ def test_progress_is_plain_lines(cache, capsys):
     printed = capsys.readouterr().out
     assert "\r" not in printed
     assert printed.splitlines() == [
-        "roots: 1 of 1 points, 0 s, about 0 s left",
+        "roots: 1 of 1 points in 0 s",
         "roots: 1 of 2 points were stored before",
-        "roots: 2 of 2 points, 0 s, about 0 s left",
+        "roots: 2 of 2 points in 0 s",
     ]
 
 

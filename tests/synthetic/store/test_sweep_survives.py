@@ -16,6 +16,7 @@ from synthetic.store.files import clone_root
 from synthetic.store.sweep import grid, sweep
 
 POINTS, JOBS, KILLS = 300, 2, 20
+NEURAL = [clone_root() / "neural" / name for name in ("files.py", "progress.py")]
 DRIVER = """
 import sys
 from pathlib import Path
@@ -73,11 +74,11 @@ def slow_cube(point):
 @pytest.fixture
 def clone(tmp_path):
     """The sweep in a package of its own that loads in a moment, calling a formula of theory."""
-    for package in ("theory", "synthetic", "neural"):
+    for package in ("theory", "synthetic", "synthetic/store", "neural"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").touch()
-    for name in ("sweep", "fingerprint", "files"):
-        shutil.copy(clone_root() / "synthetic" / f"{name}.py", tmp_path / "synthetic")
+    for file in (*(clone_root() / "synthetic" / "store").glob("*.py"), *NEURAL):
+        shutil.copy(file, tmp_path / file.relative_to(clone_root()).parent)
     (tmp_path / "synthetic" / "work.py").write_text(WORK)
     (tmp_path / "theory" / "formula.py").write_text("def cube(n):\n    return n**3\n")
     (tmp_path / "driver.py").write_text(DRIVER)

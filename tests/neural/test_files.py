@@ -1,0 +1,48 @@
+import os
+
+import pytest
+
+from neural.files import write_atomically
+
+
+def names(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_files_and_folders_are_made(tmp_path):
+    write_atomically({tmp_path / "new" / "a": b"1", tmp_path / "b": b"2"})
+    assert names(tmp_path) == ["a", "b"]
+    assert (tmp_path / "new" / "a").read_bytes() == b"1"
+
+
+def test_nothing_changes_when_one_file_cannot_be_written(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "blocked").write_bytes(b"")
+    with pytest.raises(OSError):
+        write_atomically({tmp_path / "a": b"new", tmp_path / "blocked" / "b": b"new"})
+    assert names(tmp_path) == ["a", "blocked"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_no_temporary_file_is_left_when_moving_fails(tmp_path, monkeypatch):
+    def fail(*paths):
+        raise OSError("no")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no"):
+        write_atomically({tmp_path / "a": b"new"})
+    assert names(tmp_path) == []
+
+
+def test_content_may_be_written_by_a_callable_and_is_readable_by_others(tmp_path):
+    write_atomically({tmp_path / "a": lambda file: file.write(b"written")})
+    assert (tmp_path / "a").read_bytes() == b"written"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+def test_content_reaches_the_disk_before_the_file_takes_its_place(tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: order.append("fsync"))
+    monkeypatch.setattr(os, "replace", lambda source, target: order.append("replace"))
+    write_atomically({tmp_path / "a": b"1", tmp_path / "b": b"2"})
+    assert order == ["fsync", "fsync", "replace", "replace"]
