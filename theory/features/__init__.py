@@ -11,6 +11,7 @@ from theory.features.heads import (
     pre_head_weights,
 )
 from theory.features.model import FeatureModel, view_moments
+from theory.features.moments import moment_accuracy
 from theory.features.penalties import PenalisedWeights, drop_penalty, drop_strength, penalised_weights
 from theory.features.sample_complexity import (
     Boundary,
@@ -72,6 +73,7 @@ __all__ = [
     "inner_steps_ratio",
     "layer_weights",
     "learning_curve",
+    "moment_accuracy",
     "null_space_energy",
     "penalised_weights",
     "post_head_weights",
