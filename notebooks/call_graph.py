@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterable
 from types import FunctionType, ModuleType
 
-PROJECT = ("theory", "neural", "synthetic", "notebooks")
+PROJECT = ("theory", "neural", "synthetic", "notebooks", "tests")
 _UNKNOWN = object()
 
 
@@ -215,7 +215,15 @@ def _bound(tree) -> set[str]:
     if not isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         return set()
     bound = {argument.arg for argument in ast.walk(tree.args) if isinstance(argument, ast.arg)}
-    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    scopes = (
+        ast.FunctionDef,
+        ast.AsyncFunctionDef,
+        ast.Lambda,
+        ast.ListComp,
+        ast.SetComp,
+        ast.DictComp,
+        ast.GeneratorExp,
+    )
     waiting = list(tree.body) if isinstance(tree.body, list) else [tree.body]
     while waiting:
         node = waiting.pop()
@@ -234,16 +242,18 @@ def _assigns(node, name) -> bool:
 
 
 def _imported(node) -> dict:
-    """Names that an import statement binds."""
-    if isinstance(node, ast.Import):
-        return {
-            alias.asname or alias.name.partition(".")[0]: importlib.import_module(
-                alias.name if alias.asname else alias.name.partition(".")[0]
-            )
-            for alias in node.names
-        }
-    module = importlib.import_module(node.module)
+    """Names of the project that an import statement binds."""
     bound = {}
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            package = alias.name.partition(".")[0]
+            if package in PROJECT:
+                importlib.import_module(alias.name)
+                bound[alias.asname or package] = sys.modules[alias.name if alias.asname else package]
+        return bound
+    if node.level or node.module.partition(".")[0] not in PROJECT:
+        return bound
+    module = importlib.import_module(node.module)
     for alias in node.names:
         if not hasattr(module, alias.name):
             importlib.import_module(f"{node.module}.{alias.name}")

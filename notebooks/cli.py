@@ -108,6 +108,14 @@ def _parser():
     bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the engine (cpu)")
     bench.add_argument("--out", type=Path, metavar="DIR", help="folder for the timings (figures/bench/)")
 
+    project_map = commands.add_parser(
+        "map", help="write docs/map.md: who states, claims, tests and draws what"
+    )
+    project_map.add_argument(
+        "--check", action="store_true", help="write nothing; fail when the page is outdated"
+    )
+    project_map.set_defaults(command=_map)
+
     listing = commands.add_parser("list", help="show the notebooks, profiles and claims")
     listing.set_defaults(command=_list)
     return parser
@@ -210,6 +218,26 @@ def _bench(arguments):
     if arguments.out:
         _check_writable(arguments.out.resolve())
     return run_bench(default_out(), arguments.out, arguments.only, arguments.quick, arguments.device)
+
+
+def _map(arguments):
+    from neural.files import write_atomically
+    from notebooks.map import render_map
+    from synthetic.store.files import clone_root
+
+    root = clone_root()
+    if root is None:
+        raise UsageError(
+            "the map is made from the tests and notebooks of a clone; this is an installed package"
+        )
+    page, text = root / "docs" / "map.md", render_map(root)
+    if arguments.check:
+        fresh = page.exists() and page.read_text(encoding="utf-8") == text
+        print("docs/map.md is as the code says" if fresh else "docs/map.md is outdated; run projhead map")
+        return 0 if fresh else 1
+    write_atomically({page: text.encode()})
+    print("written: docs/map.md")
+    return 0
 
 
 def _list(_):
