@@ -15,7 +15,9 @@ WEIGHTS = theory.layer_weights(MODEL)
 
 
 def formulas(measure):
-    return {name for name in names_used([measure]) if name.startswith("theory.") and not name.startswith(ALLOWED)}
+    return {
+        name for name in names_used([measure]) if name.startswith("theory.") and not name.startswith(ALLOWED)
+    }
 
 
 def direct(seed):
