@@ -4,7 +4,7 @@ from neural.devices import resolve_device
 from neural.ensemble.networks import Network
 from neural.ensemble.streams import PairSource
 from neural.ensemble.train import Member, Shape, TrainResult, train
-from neural.losses import info_nce, nt_xent, spectral, spectral_gradient, supervised_contrastive
+from neural.losses import info_nce, nt_xent, spectral, supervised_contrastive
 from neural.measures.spectra import effective_rank, numerical_rank, participation_ratio, spectrum, stable_rank
 from neural.progress import LineReporter
 from neural.seeds import stream_seed, torch_generator
@@ -23,7 +23,6 @@ __all__ = [
     "participation_ratio",
     "resolve_device",
     "spectral",
-    "spectral_gradient",
     "spectrum",
     "stable_rank",
     "stream_seed",

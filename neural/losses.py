@@ -1,13 +1,15 @@
-"""Contrastive losses on embeddings, each with an optional leading member axis."""
+"""Losses on the embeddings of two views: contrastive ones first, then those that need no negatives.
 
-from collections.abc import Callable
+Every loss takes an optional leading member axis and returns one value per member.
+"""
+
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import cosine_similarity, normalize, relu
 
-from neural.ensemble.loss_gradients import SpectralGradient
+from neural.checks import check_choice, check_not_negative, check_positive
 
 Similarity = Literal["inner", "cosine", "euclidean"]
 
@@ -47,37 +49,6 @@ def spectral(z1: Tensor, z2: Tensor) -> Tensor:
     return -2 * aligned.mean(-1) + negatives / (batch * (batch - 1))
 
 
-def spectral_gradient(z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Analytic gradient of `spectral` with respect to both views.
-
-    With c = 2/(B(B-1)) and a_i = z1_i.z2_i: dL/dZ1 = c Z1 (Z2'Z2) - diag(2/B + c a) Z2, and the same with the
-    views exchanged for dL/dZ2. O(B p^2), no B x B matrix.
-
-    Parameters
-    ----------
-    z1, z2 : (..., B, p) tensors
-        As in `spectral`.
-
-    Returns
-    -------
-    grad1, grad2 : (..., B, p) tensors
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or B < 2.
-
-    Notes
-    -----
-    Source: derived.
-    """
-    _check_pair(z1, z2)
-    views = [z.reshape(-1, *z.shape[-2:]).mT for z in (z1, z2)]
-    grad1, grad2 = (torch.empty_like(z) for z in views)
-    SpectralGradient(views[0])(*views, None, None, grad1, grad2)
-    return grad1.mT.reshape(z1.shape), grad2.mT.reshape(z1.shape)
-
-
 def info_nce(z1: Tensor, z2: Tensor, temperature: float | Tensor, similarity: Similarity = "inner") -> Tensor:
     r"""InfoNCE in one direction: anchors from the first view, candidates from the second.
 
@@ -111,11 +82,10 @@ def info_nce(z1: Tensor, z2: Tensor, temperature: float | Tensor, similarity: Si
     Source: paper.
     """
     _check_pair(z1, z2)
+    check_choice("similarity", similarity, ("inner", "cosine", "euclidean"))
     scale = _inverse_temperature(temperature)
     if similarity == "cosine":
         z1, z2 = normalize(z1, dim=-1), normalize(z2, dim=-1)
-    elif similarity not in ("inner", "euclidean"):
-        raise ValueError(f"similarity must be one of 'inner', 'cosine', 'euclidean', got {similarity!r}")
     logits = z1 @ z2.mT
     if similarity == "euclidean":
         logits = logits - z2.square().sum(-1).unsqueeze(-2) / 2
@@ -192,7 +162,8 @@ def supervised_contrastive(z: Tensor, labels: Tensor, temperature: float | Tenso
     -----
     Source: paper (Khosla et al., 2020, the equation of L_out).
     """
-    _check_batch(z)
+    if z.ndim < 2 or z.shape[-2] < 2:
+        raise ValueError(f"z must have shape (..., B, p) with B >= 2, got {tuple(z.shape)}")
     if labels.shape not in (z.shape[-2:-1], z.shape[:-1]):
         raise ValueError(f"labels must have shape {tuple(z.shape[:-1])}, got {tuple(labels.shape)}")
     itself = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)
@@ -206,33 +177,126 @@ def supervised_contrastive(z: Tensor, labels: Tensor, temperature: float | Tenso
     return per_anchor.sum(-1) / (count > 0).sum(-1)
 
 
-def autograd_value_and_grad(
-    loss: Callable[[Tensor, Tensor], Tensor], z1: Tensor, z2: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Value and gradient of any loss of two views, by automatic differentiation of the loss alone.
+def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:
+    r"""Mean negative cosine between predictions and targets; no gradient flows into the targets.
+
+    L = -(1/B) sum_i q_i.t_i / (|q_i| |t_i|), with t held constant.
 
     Parameters
     ----------
-    loss : callable
-        (z1, z2) -> (...,) tensor, each member's value a function of its own rows only.
-    z1, z2 : (..., B, p) tensors
+    prediction, target : (..., B, p) tensors
+        q and t, B >= 2, any length; unitless.
 
     Returns
     -------
-    value : (...,) tensor
-        Detached.
-    grad1, grad2 : (..., B, p) tensors
+    (...,) tensor
+        In [-1, 1], one per member.
 
     Raises
     ------
-    RuntimeError
-        From torch, if the value does not depend on the embeddings differentiably.
+    ValueError
+        If the shapes differ or B < 2.
+
+    Notes
+    -----
+    Source: paper (SimSiam, Chen and He, 2021, equations 1 and 3).
     """
-    with torch.enable_grad():
-        leaves = z1.detach().requires_grad_(), z2.detach().requires_grad_()
-        value = loss(*leaves)
-        grad1, grad2 = torch.autograd.grad(value.sum(), leaves)
-    return value.detach(), grad1, grad2
+    _check_pair(prediction, target)
+    return -cosine_similarity(prediction, target.detach(), dim=-1).mean(-1)
+
+
+def barlow_twins(z1: Tensor, z2: Tensor, trade_off: float = 0.005, *, eps: float = 1e-5) -> Tensor:
+    r"""Barlow Twins: cross-correlation of the two views close to the identity.
+
+    C_ij = (1/B) sum_b u1_bi u2_bj, where u = (z - mean) / sqrt(var + eps) entry by entry, with mean and biased
+    variance over the batch. L = sum_i (1 - C_ii)^2 + trade_off sum_{i != j} C_ij^2.
+
+    Unchanged when an entry of z is multiplied by a positive number, up to eps against its variance.
+
+    Parameters
+    ----------
+    z1, z2 : (..., B, p) tensors
+        Embeddings of the two views, B >= 2, row i of both from the same sample; unitless.
+    trade_off : float >= 0
+    eps : float > 0
+        Keeps the gradient of entries that do not vary finite.
+
+    Returns
+    -------
+    (...,) tensor
+        One loss per member.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, B < 2 or trade_off is negative.
+
+    Notes
+    -----
+    Source: paper (Zbontar et al., 2021, equations 1 and 2; eps as in the batch norm of its code).
+    """
+    _check_pair(z1, z2)
+    check_not_negative("trade_off", trade_off)
+    correlation = _standardise(z1, eps).mT @ _standardise(z2, eps) / z1.shape[-2]
+    diagonal = correlation.diagonal(dim1=-2, dim2=-1)
+    return (1 - diagonal).square().sum(-1) + trade_off * _off_diagonal_energy(correlation)
+
+
+def vicreg(
+    z1: Tensor,
+    z2: Tensor,
+    invariance: float = 25.0,
+    variance: float = 25.0,
+    covariance: float = 1.0,
+    *,
+    target_std: float = 1.0,
+    eps: float = 1e-4,
+) -> Tensor:
+    r"""VICReg: invariance, variance hinge and decorrelation.
+
+    L = (invariance/p) (1/B) sum_b |z1_b - z2_b|^2 + variance (v(z1) + v(z2)) + covariance (c(z1) + c(z2)),
+    v(z) = (1/p) sum_i max(0, target_std - sqrt(C_ii + eps)), c(z) = (1/p) sum_{i != j} C_ij^2, with C the unbiased
+    covariance of the batch.
+
+    `theory.vicreg_gain` has the same terms without 1/p and one covariance term: its ratio of weights is
+    invariance / (2 covariance) here.
+
+    Parameters
+    ----------
+    z1, z2 : (..., B, p) tensors
+        Embeddings of the two views, B >= 2, row i of both from the same sample; unitless.
+    invariance, variance, covariance : float >= 0
+        Weights of the terms.
+    target_std : float > 0
+        Standard deviation from which on the hinge is 0.
+    eps : float > 0
+        Keeps the gradient of entries that do not vary finite.
+
+    Returns
+    -------
+    (...,) tensor
+        One loss per member.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, B < 2 or a weight is negative.
+
+    Notes
+    -----
+    Source: paper (Bardes et al., 2022, algorithm 1, which means the invariance over entries too).
+    """
+    _check_pair(z1, z2)
+    for name, weight in (("invariance", invariance), ("variance", variance), ("covariance", covariance)):
+        check_not_negative(name, weight)
+    loss = invariance * (z1 - z2).square().mean((-2, -1))
+    for z in (z1, z2):
+        centred = z - z.mean(-2, keepdim=True)
+        cov = centred.mT @ centred / (z.shape[-2] - 1)
+        std = (cov.diagonal(dim1=-2, dim2=-1) + eps).sqrt()
+        loss = loss + variance * relu(target_std - std).mean(-1)
+        loss = loss + covariance / z.shape[-1] * _off_diagonal_energy(cov)
+    return loss
 
 
 def _cosines(z: Tensor) -> Tensor:
@@ -247,17 +311,23 @@ def _inverse_temperature(temperature: float | Tensor) -> float | Tensor:
         if not bool((temperature > 0).all()):
             raise ValueError(f"temperature must be > 0, got {temperature.tolist()}")
         return (1 / temperature)[..., None, None]
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
+    check_positive("temperature", temperature)
     return 1 / temperature
 
 
+def _standardise(z: Tensor, eps: float) -> Tensor:
+    centred = z - z.mean(-2, keepdim=True)
+    return centred * (centred.square().mean(-2, keepdim=True) + eps).rsqrt()
+
+
+def _off_diagonal_energy(matrix: Tensor) -> Tensor:
+    itself = torch.eye(matrix.shape[-1], dtype=torch.bool, device=matrix.device)
+    return matrix.masked_fill(itself, 0).square().sum((-2, -1))
+
+
 def _check_pair(z1: Tensor, z2: Tensor) -> None:
-    if z1.shape != z2.shape:
-        raise ValueError(f"z1 and z2 must have the same shape, got {tuple(z1.shape)} and {tuple(z2.shape)}")
-    _check_batch(z1)
-
-
-def _check_batch(z: Tensor) -> None:
-    if z.ndim < 2 or z.shape[-2] < 2:
-        raise ValueError(f"embeddings must have shape (..., B, p) with B >= 2, got {tuple(z.shape)}")
+    if z1.shape != z2.shape or z1.ndim < 2 or z1.shape[-2] < 2:
+        raise ValueError(
+            "both views must have the same shape (..., B, p) with B >= 2, "
+            f"got {tuple(z1.shape)} and {tuple(z2.shape)}"
+        )

@@ -148,9 +148,9 @@ def build_config(arguments):
             config = dataclasses.replace(config, **{part: _make(kind, part, given)})
     config = dataclasses.replace(config, schedule=_with_optimizer(config.schedule, arguments))
     if arguments.sparsity is not None:
-        from neural.models.sparsity import SparseHead
+        from neural.models.sparsity import SparsePenalty
 
-        config = dataclasses.replace(config, sparsity=SparseHead(arguments.sparsity))
+        config = dataclasses.replace(config, sparsity=SparsePenalty(arguments.sparsity))
     if arguments.frozen_from is not None:
         config = dataclasses.replace(config, head=_head_of(arguments.frozen_from))
     return _changed(config, fields, "")
@@ -179,13 +179,9 @@ def format_probes(scores, protocol):
 
 def _choices():
     """Names of the command line: part of the configuration -> name -> recipe class or (class, fields)."""
-    from neural.data.datasets import DATASETS
-    from neural.models.encoders import ENCODERS
-    from neural.models.heads import HEADS
-    from neural.training.methods import METHODS
-    from neural.training.schedules import SCHEDULES
+    from neural.training.presets import CHOICES
 
-    return {"data": DATASETS, "method": METHODS, "head": HEADS, "schedule": SCHEDULES, "encoder": ENCODERS}
+    return CHOICES
 
 
 def _pick(part, name, choices):

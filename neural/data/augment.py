@@ -1,7 +1,7 @@
 """Batched random views of images: crop, flip, colour, grey and blur, driven by one explicit generator."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log, pi
 
 import torch
@@ -15,6 +15,8 @@ from kornia.enhance import (
 )
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
+
+from neural.checks import check_below_one, check_fraction, check_integer
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,12 @@ class Augment:
     centre: float = 0.8
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"size must be >= 1, got {self.size}")
+        check_integer("size", self.size, 1)
         if not 0 < self.side[0] <= self.side[1] <= 1:
             raise ValueError(f"side must satisfy 0 < low <= high <= 1, got {self.side}")
-        if not 0 <= self.colour < 1:
-            raise ValueError(f"colour must be in [0, 1), got {self.colour}")
+        check_below_one("colour", self.colour)
         for name in ("grey", "flip", "jitter", "blur"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+            check_fraction(name, getattr(self, name))
         if not self.aspect >= 1:
             raise ValueError(f"aspect must be >= 1, got {self.aspect}")
         if not 0 <= self.hue <= 0.5:
@@ -159,24 +158,6 @@ class Augment:
         return torch.stack([side * stretch, side / stretch], dim=1).clamp(max=1)
 
 
-SIMCLR_CIFAR = Augment(
-    size=32,
-    side=(0.2**0.5, 1.0),
-    by_area=True,
-    aspect=4 / 3,
-    flip=0.5,
-    hue=0.1,
-    jitter=0.8,
-    centre=1.0,
-)
-"""Views of Gupta et al. (2022), section 5, for 32 x 32 images: colour .4, .4, .4 and hue .1 with probability
-.8, flips .5, grey .2. Crops are those that the paper gives for TinyImageNet, 0.2 to 1 of the area and ratios
-.75 to 1.33; for CIFAR it says only that they are random ("reconstructed")."""
-
-SIMCLR_TINY_IMAGENET = replace(SIMCLR_CIFAR, size=64, grey=0.1)
-"""The same for 64 x 64 images, grey .1 (paper)."""
-
-
 def crop(images: Tensor, side: Tensor, shift: Tensor, size: int) -> Tensor:
     """Crops resized by bilinear interpolation.
 
@@ -198,26 +179,6 @@ def crop(images: Tensor, side: Tensor, shift: Tensor, size: int) -> Tensor:
     affine = torch.cat([torch.diag_embed(sides), (shift * (1 - sides))[:, :, None]], dim=2)
     grid = F.affine_grid(affine, [len(images), images.shape[1], size, size], align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-
-
-def centre_crop(images: Tensor, size: int = 16) -> Tensor:
-    """Test view: the central `size` x `size` pixels, unchanged.
-
-    Parameters
-    ----------
-    images : Tensor, shape (B, 3, height, width)
-    size : int
-        Side of the crop, pixels; height - size and width - size must be even and not negative.
-
-    Returns
-    -------
-    Tensor, shape (B, 3, size, size)
-    """
-    _check_images(images)
-    top, left = ((side - size) / 2 for side in images.shape[2:])
-    if min(top, left) < 0 or top % 1 or left % 1:
-        raise ValueError(f"size must leave an equal margin in {tuple(images.shape[2:])} pixels, got {size}")
-    return images[:, :, int(top) : int(top) + size, int(left) : int(left) + size]
 
 
 def _check_images(images: Tensor) -> None:

@@ -1,38 +1,33 @@
-"""Image data sets of the user, read from the official files on disk or through Hugging Face `datasets`.
+"""Public image data sets, read from their official files on disk, and the names of all data sets.
 
-Every recipe is frozen, is built by `build(rng)` into a training and a test split (`neural.data.digits.ImageSplit`)
+Every recipe is frozen, is built by `build(rng)` into a training and a test half (`neural.data.images.ImageSplit`)
 and names its labels in `label_names`. Nothing is ever downloaded: a missing file is an error that says where
 to get it. Labels below 0 mean "not labelled".
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from neural.checks import check_fraction
 from neural.data.digits import DigitsOnPhotographs
 from neural.data.files import (
     Source,
-    check_labels,
     folder,
-    pictures_in,
-    pixels,
     read_cifar,
-    read_csv,
     read_idx,
     read_pictures,
     read_stl10,
     read_stl10_labels,
     read_table,
 )
-
-if TYPE_CHECKING:
-    import datasets
+from neural.data.folders import HuggingFace, ImageFolder, number_names
+from neural.data.images import Images, as_float
 
 _CIFAR10 = Source("get CIFAR-10 (python version) from https://www.cs.toronto.edu/~kriz/cifar.html")
 _CIFAR100 = Source("get CIFAR-100 (python version) from https://www.cs.toronto.edu/~kriz/cifar.html")
@@ -42,47 +37,6 @@ _MNIST = Source(
 )
 _STL10 = Source("get STL-10 (binary files) from https://cs.stanford.edu/~acoates/stl10")
 _TINY = Source("get TinyImageNet from http://cs231n.stanford.edu/tiny-imagenet-200.zip")
-_FOLDER = Source("put the pictures into root/train/CLASS and root/test/CLASS, or list them in a table")
-_TABLE = Source(
-    "write a table with the columns file (relative to root), split (train or test), label and group"
-)
-_HUB = Source(
-    "save the data there on a machine with network, "
-    "datasets.load_dataset(NAME).save_to_disk(PATH), or put its parquet files there"
-)
-
-
-@dataclass(frozen=True)
-class Images:
-    """One half (train or test) of a data set of independent images.
-
-    Attributes
-    ----------
-    images : Tensor, shape (n, 3, height, width)
-        uint8; a batch becomes float32 in [0, 1] when it is asked for.
-    labels : dict of Tensor, shape (n,)
-        int64, by name.
-    """
-
-    images: Tensor
-    labels: dict[str, Tensor]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def to(self, device: torch.device | str) -> "Images":
-        """Copy with all tensors on `device`."""
-        labels = {name: values.to(device) for name, values in self.labels.items()}
-        return replace(self, images=self.images.to(device), labels=labels)
-
-    def stills(self, index: Tensor | None = None) -> Tensor:
-        """Images (B, 3, height, width) as float32 in [0, 1]; all of them when `index` is None."""
-        return _as_float(self.images if index is None else self.images[index.to(self.images.device)])
-
-    def pairs(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Positive pairs before augmentation: the same image twice; nothing is drawn."""
-        images = self.stills(index)
-        return images, images
 
 
 @dataclass(frozen=True)
@@ -236,181 +190,6 @@ class TinyImageNet:
 
 
 @dataclass(frozen=True)
-class ImageFolder:
-    """Pictures of the user in folders of classes, or listed in a table.
-
-    Without a table the pictures are `root/train/CLASS/*` and `root/test/CLASS/*`, and the label is "class";
-    with a table the labels are "class" and "group". Both are counted from 0 in the alphabetical order of
-    their names.
-
-    Attributes
-    ----------
-    root : str
-        Folder of the pictures.
-    size : int
-        Side of the images, pixels: pictures are cut to their centre square and resized.
-    metadata : str, optional
-        csv table with the columns file (relative to `root`), split (train or test), label and group.
-
-    Raises
-    ------
-    ValueError
-        When `size` is not positive.
-    """
-
-    root: str
-    size: int = 64
-    metadata: str | None = None
-
-    def __post_init__(self) -> None:
-        _check_size(self.size)
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """("class",), and "group" where there is a table."""
-        return ("class",) if self.metadata is None else ("class", "group")
-
-    def build(self, rng: np.random.Generator) -> tuple[Images, Images]:
-        """Training and test split; nothing is drawn.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            When a picture is missing or damaged, or a class or group of the test split is not in the
-            training split.
-        """
-        found = self._listed() if self.metadata is None else self._tabled()
-        names = [sorted(set(column)) for column in zip(*(row[1:] for row in found["train"]), strict=True)]
-        train, test = (self._split(found[split], names) for split in ("train", "test"))
-        return train, test
-
-    def _listed(self) -> "dict[str, list[_Row]]":
-        found = {}
-        for split in ("train", "test"):
-            at = Path(self.root) / split
-            classes = sorted(inside for inside in at.glob("*") if inside.is_dir())
-            if not classes:
-                raise _FOLDER.missing(at / "CLASS")
-            found[split] = [(file, one.name) for one in classes for file in pictures_in(one, _FOLDER)]
-        return found
-
-    def _tabled(self) -> "dict[str, list[_Row]]":
-        table, found = Path(self.metadata), {"train": [], "test": []}
-        for row in read_csv(table, ("file", "split", "label", "group"), _TABLE):
-            if row["split"] not in found:
-                raise _TABLE.damaged(table, f"split {row['split']!r}")
-            found[row["split"]].append((Path(self.root) / row["file"], row["label"], row["group"]))
-        for split, rows in found.items():
-            if not rows:
-                raise _TABLE.damaged(table, f"no row of split {split}")
-        return found
-
-    def _split(self, rows: "list[_Row]", names: list[list[str]]) -> Images:
-        source = _TABLE if self.metadata else _FOLDER
-        files, *columns = zip(*rows, strict=True)
-        labels = {
-            label: _counted(column, known, Path(self.metadata or self.root), source)
-            for label, column, known in zip(self.label_names, columns, names, strict=True)
-        }
-        return Images(read_pictures(files, self.size, source), labels)
-
-
-_Row = tuple[Path, str] | tuple[Path, str, str]  # file, class and, from a table, group
-
-
-@dataclass(frozen=True)
-class HuggingFace:
-    """Data set in the format of Hugging Face `datasets`, on this machine; never downloaded.
-
-    Attributes
-    ----------
-    path : str
-        Folder written by `save_to_disk`, or a folder of parquet files or pictures that
-        `datasets.load_dataset` reads.
-    name : str, optional
-        Configuration of a folder that has several.
-    image : str
-        Column of the pictures.
-    labels : tuple of str
-        Columns of integer labels; they are the label names.
-    size : int
-        Side of the images, pixels: pictures are cut to their centre square and resized.
-    splits : (str, str)
-        Names of the training and the test split.
-
-    Raises
-    ------
-    ValueError
-        When `size` is not positive or there is no label.
-    """
-
-    path: str
-    name: str | None = None
-    image: str = "image"
-    labels: tuple[str, ...] = ("label",)
-    size: int = 32
-    splits: tuple[str, str] = ("train", "test")
-
-    def __post_init__(self) -> None:
-        _check_size(self.size)
-        if not self.labels:
-            raise ValueError(f"labels must name at least one column, got {self.labels}")
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """The columns of labels."""
-        return self.labels
-
-    def build(self, rng: np.random.Generator) -> tuple[Images, Images]:
-        """Training and test split; nothing is drawn.
-
-        Raises
-        ------
-        ModuleNotFoundError
-            When the package `datasets` is not installed.
-        FileNotFoundError, ValueError
-            When the folder is missing or lacks a split or column, or a picture is damaged.
-        """
-        content = self._load()
-        if lacking := set(self.splits) - set(content):
-            raise ValueError(f"splits must be among {sorted(content)} in {self.path}, got {min(lacking)!r}")
-        train, test = (self._split(content[split]) for split in self.splits)
-        return train, test
-
-    def _load(self) -> "datasets.DatasetDict":
-        at = Path(self.path)
-        if not at.is_dir():
-            raise _HUB.missing(at)
-        try:
-            import datasets
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError('HuggingFace needs: pip install "projhead[hf]"') from error
-        saved = (at / "dataset_dict.json").exists()
-        if saved and self.name is not None:
-            raise ValueError(f"name must be None for a folder written by save_to_disk, got {self.name!r}")
-        try:
-            return datasets.load_from_disk(at) if saved else datasets.load_dataset(str(at), self.name)
-        except Exception as error:  # whatever its readers raise on what they find there
-            raise _HUB.damaged(at, error) from error
-
-    def _split(self, rows: "datasets.Dataset") -> Images:
-        if lacking := {self.image, *self.labels} - set(rows.column_names):
-            columns = ", ".join(rows.column_names)
-            raise ValueError(f"image and labels must be among {columns} in {self.path}, got {min(lacking)!r}")
-        labels = {name: list(rows[name]) for name in self.labels}
-        for name, values in labels.items():
-            if not all(isinstance(value, int) for value in values):
-                raise ValueError(f"labels must be integer columns in {self.path}, got {name!r}")
-        images = torch.empty(len(rows), 3, self.size, self.size, dtype=torch.uint8)
-        try:
-            for image, row in zip(images, rows.select_columns(self.image), strict=True):
-                image.copy_(pixels(row[self.image], self.size))
-        except (OSError, SyntaxError, AttributeError) as error:
-            raise _HUB.damaged(Path(self.path), f"column {self.image}: {error}") from error
-        return Images(images, {name: torch.tensor(values) for name, values in labels.items()})
-
-
-@dataclass(frozen=True)
 class DigitsOnImages:
     """One half (train or test) of MNIST on CIFAR-10.
 
@@ -456,8 +235,8 @@ class DigitsOnImages:
 
     def _blend(self, index: Tensor, kept: Tensor) -> Tensor:
         index, kept = index.to(self.photos.device), kept.to(self.photos.device)
-        photos = _as_float(self.photos[index])
-        digits = F.pad(_as_float(self.digits[index]), (8, 8, 8, 8))[:, None]
+        photos = as_float(self.photos[index])
+        digits = F.pad(as_float(self.digits[index]), (8, 8, 8, 8))[:, None]
         shown = (digits > 0) & kept[:, None, None, None]
         return torch.where(shown, (1 - self.strength) * photos + self.strength * digits, photos)
 
@@ -496,8 +275,7 @@ class MnistOnCifar10:
 
     def __post_init__(self) -> None:
         for name in ("strength", "p_drop"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+            check_fraction(name, getattr(self, name))
 
     def build(self, rng: np.random.Generator) -> tuple[DigitsOnImages, DigitsOnImages]:
         """Draw a different digit for each photo, training digits for training photos.
@@ -541,25 +319,6 @@ DATASETS: dict[str, type] = {
 """Recipes by the names that the command line uses."""
 
 
-def _as_float(images: Tensor) -> Tensor:
-    return images.float() / 255
-
-
-def _check_size(size: int) -> None:
-    if size < 1:
-        raise ValueError(f"size must be >= 1, got {size}")
-
-
-def _counted(values: Sequence[str], names: list[str], path: Path, source: Source) -> Tensor:
-    """Places of the values in the list of names."""
-    places = {name: place for place, name in enumerate(names)}
-    if strangers := set(values) - set(places):
-        raise source.damaged(
-            path, f"{min(strangers)} is not among the {len(names)} names of the training split"
-        )
-    return torch.tensor([places[value] for value in values])
-
-
 def _cifar10(path: Path) -> tuple[Tensor, Tensor]:
     images, labels = read_cifar(path, {"labels": 10}, _CIFAR10)
     return images, labels["labels"]
@@ -575,12 +334,14 @@ def _cifar100(path: Path) -> Images:
 
 def _tiny(rows: list[tuple[Path, str]], names: list[str], annotations: Path) -> Images:
     files, classes = zip(*rows, strict=True)
-    return Images(read_pictures(files, 64, _TINY), {"class": _counted(classes, names, annotations, _TINY)})
+    return Images(
+        read_pictures(files, 64, _TINY), {"class": number_names(classes, names, annotations, _TINY)}
+    )
 
 
 def _mnist(root: str, part: str) -> Images:
     images = read_idx(Path(root) / f"{part}-images-idx3-ubyte", 3, _MNIST)
     at = Path(root) / f"{part}-labels-idx1-ubyte"
     labels = read_idx(at, 1, _MNIST).long()
-    check_labels(labels, len(images), 10, at, _MNIST)
+    _MNIST.require_labels(labels, len(images), 10, at)
     return Images(images[:, None].expand(-1, 3, -1, -1), {"digit": labels})

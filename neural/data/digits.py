@@ -12,7 +12,7 @@ packages.
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, floor
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -21,30 +21,13 @@ from skimage import data as bundled
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from neural.checks import check_fraction, check_integer
+
 PATCH_SIZE = 20
 DIGIT_SIZE = 16
 SHORT_SIDE = 256
 TRAIN_FRACTION = 0.65
 COARSE = (0, 1, 0, 2, 3, 4, 4, 1, 2, 3)  # pairs of similar digits: {0, 2} {1, 7} {3, 8} {4, 9} {5, 6}
-
-
-class ImageSplit(Protocol):
-    """One half (train or test) of any image data set: what training, probes and readers need of it."""
-
-    @property
-    def labels(self) -> dict[str, Tensor]:
-        """Labels by name, each of shape (n,), int64."""
-
-    def __len__(self) -> int: ...
-
-    def to(self, device: torch.device | str) -> "ImageSplit":
-        """Copy with all tensors on `device`."""
-
-    def stills(self, index: Tensor | None = None) -> Tensor:
-        """Images (B, 3, height, width), float32 in [0, 1], without augmentation; all of them when None."""
-
-    def pairs(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Positive pair of each image before augmentation; index (B,) int64 and generator on the CPU."""
 
 
 class Credit(NamedTuple):
@@ -269,17 +252,15 @@ class DigitsOnPhotographs:
 
     def __post_init__(self) -> None:
         for name in ("strength", "p_drop", "agreement"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {value}")
+            if getattr(self, name) is not None:
+                check_fraction(name, getattr(self, name))
         unknown = sorted(set(self.photos) - set(PHOTOGRAPHS))
         if unknown or len(self.photos) < 2 or len(set(self.photos)) < len(self.photos):
             choices = ", ".join(PHOTOGRAPHS)
             raise ValueError(f"photos must be at least two different names from {choices}, got {self.photos}")
         if not 1 <= self.train_size <= 1796:
             raise ValueError(f"train_size must be in [1, 1796], got {self.train_size}")
-        if self.patches < 2:
-            raise ValueError(f"patches must be >= 2, got {self.patches}")
+        check_integer("patches", self.patches, 2)
         if self.scale not in (1, 2, 3, 4):
             raise ValueError(f"scale must be in 1..4, got {self.scale}")
 
@@ -327,41 +308,6 @@ class DigitsOnPhotographs:
             strength=self.strength,
             p_drop=self.p_drop,
         )
-
-
-def few_shot(labels: Tensor, per_class: int, rng: np.random.Generator) -> Tensor:
-    """Balanced subset with the same number of images of each class.
-
-    Parameters
-    ----------
-    labels : Tensor, shape (n,)
-        int64 class of each image; below 0 means not labelled, and is never drawn.
-    per_class : int >= 1
-        Images drawn of each class, without replacement.
-    rng : numpy.random.Generator
-        Source of every draw.
-
-    Returns
-    -------
-    Tensor, shape (classes * per_class,)
-        int64 indices into `labels`, on the CPU, class by class.
-
-    Raises
-    ------
-    ValueError
-        When a class has fewer than `per_class` images.
-    """
-    if per_class < 1:
-        raise ValueError(f"per_class must be >= 1, got {per_class}")
-    values = labels.cpu().numpy()
-    classes, counts = np.unique(values[values >= 0], return_counts=True)
-    if counts.min() < per_class:
-        rare = classes[counts.argmin()]
-        raise ValueError(
-            f"per_class must be <= {counts.min()}, the images that class {rare} has, got {per_class}"
-        )
-    drawn = [rng.choice(np.flatnonzero(values == one), per_class, replace=False) for one in classes]
-    return torch.from_numpy(np.concatenate(drawn))
 
 
 def _place(photo: Tensor, photos: int) -> Tensor:

@@ -41,6 +41,14 @@ class Source:
         """Error of a file that is there but cannot be right."""
         return ValueError(f"{path} is damaged or mislabelled ({reason}): {self.fix}")
 
+    def require_labels(self, labels: Tensor, count: int, classes: int, path: Path) -> None:
+        """Refuse labels of a file that are not `count` numbers in 0..classes - 1."""
+        if len(labels) != count:
+            raise self.damaged(path, f"{len(labels)} labels for {count} images")
+        if count and not 0 <= labels.min() <= labels.max() < classes:
+            span = f"{labels.min()}..{labels.max()}"
+            raise self.damaged(path, f"labels {span}, of {classes} classes counted from 0")
+
 
 def folder(root: str, inside: str, source: Source) -> Path:
     """Folder that holds a data set: `inside` under `root`, or `root` itself where it bears that name.
@@ -115,7 +123,7 @@ def read_cifar(path: Path, labels: dict[str, int], source: Source) -> tuple[Tens
     if images.dtype != torch.uint8:
         raise source.damaged(path, f"its pixels are {images.dtype}")
     for key, classes in labels.items():
-        check_labels(found[key], len(images), classes, path, source)
+        source.require_labels(found[key], len(images), classes, path)
     return images, found
 
 
@@ -196,7 +204,7 @@ def read_stl10_labels(path: Path, count: int, source: Source) -> Tensor:
     """
     with _opened(path, source) as file:
         labels = torch.from_numpy(np.frombuffer(file.read(), dtype=np.uint8).astype(np.int64)) - 1
-    check_labels(labels, count, 10, path, source)
+    source.require_labels(labels, count, 10, path)
     return labels
 
 
@@ -285,21 +293,6 @@ def read_csv(path: Path, columns: tuple[str, ...], source: Source) -> list[dict[
         if lacking := [name for name in columns if not row.get(name)]:
             raise source.damaged(path, f"line {number} has no {lacking[0]}")
     return rows
-
-
-def check_labels(labels: Tensor, count: int, classes: int, path: Path, source: Source) -> None:
-    """Refuse labels that are not `count` numbers in 0..classes - 1.
-
-    Raises
-    ------
-    ValueError
-        Naming the file that they come from.
-    """
-    if len(labels) != count:
-        raise source.damaged(path, f"{len(labels)} labels for {count} images")
-    if count and not 0 <= labels.min() <= labels.max() < classes:
-        span = f"{labels.min()}..{labels.max()}"
-        raise source.damaged(path, f"labels {span}, of {classes} classes counted from 0")
 
 
 def _opened(path: Path, source: Source) -> BinaryIO:

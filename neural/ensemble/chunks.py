@@ -11,13 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neural.ensemble.graphs import Graphed
+from neural.ensemble.gradients import LOSSES
 from neural.ensemble.members import DTYPES, Member, Shape
 from neural.ensemble.networks import Network
-from neural.ensemble.objectives import LOSSES
-from neural.ensemble.steps import Step
-from neural.ensemble.streams import PairStream
-from neural.ensemble.two_layer import parameters
+from neural.ensemble.step import Graphed, Step, list_parameters
+from neural.ensemble.streams import PairSource, PairStream
 from neural.ensemble.updates import StackedAdam, StackedSGD
 from neural.seeds import torch_generator
 
@@ -26,7 +24,7 @@ Probe = Callable[[Network, tuple[Member, ...]], Tensor]
 _REPORT_SECONDS = 0.5
 
 
-def plan(members: Sequence[Member], slots: int, pieces: int) -> list[list[list[int]]]:
+def plan_runs(members: Sequence[Member], slots: int, pieces: int) -> list[list[list[int]]]:
     """Indices of the members of every chunk of every run.
 
     Members with the same data come together. Chunks that read one common stream form at most `pieces` runs, every
@@ -82,7 +80,7 @@ class Chunk:
         self.padded = _padded_network(slots, shape, device)
         self.network = _true_part(self.padded, len(members), shape)
         _initialise(_true_part(self.padded, slots, shape), self.filled)
-        self.parameters = parameters(self.padded)
+        self.parameters = list_parameters(self.padded)
         self.temperature = self._column("temperature")
         self.optimizer = self._optimizer(shape)
         self._losses: list[Tensor] = []
@@ -257,10 +255,10 @@ def _full_precision() -> Iterator[None]:
 
 def _padded_network(slots: int, shape: Shape, device: torch.device) -> Network:
     """Zeros in the layout of the shape."""
-    sizes, layout = shape.layout, {"dtype": DTYPES[shape.dtype], "device": device}
+    sizes, make = shape.layout, partial(torch.zeros, dtype=DTYPES[shape.dtype], device=device)
     rows = ((sizes.width, sizes.dim), (sizes.embed_dim, sizes.width))
-    weights = tuple(torch.zeros(slots, *size, **layout) for size in rows)
-    biases = tuple(torch.zeros(slots, out, **layout) for out, _ in rows) if shape.bias else None
+    weights = tuple(make(slots, *size) for size in rows)
+    biases = tuple(make(slots, out) for out, _ in rows) if shape.bias else None
     return Network(weights, biases, shape.activation)
 
 
@@ -283,6 +281,6 @@ def _initialise(network: Network, members: Sequence[Member]) -> None:
             stacked[index].copy_(drawn * member.init_scale)
 
 
-def _stream_key(member: Member) -> Hashable:
+def _stream_key(member: Member) -> tuple[PairSource, int]:
     """Members with equal keys see the same batches."""
     return member.data, member.data_seed

@@ -1,19 +1,18 @@
 """What the members of an ensemble share and what may differ between them."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 
+from neural.checks import check_below_one, check_choice, check_integer, check_not_negative, check_positive
+from neural.ensemble.gradients import LOSSES, Loss
 from neural.ensemble.layout import Layout
-from neural.ensemble.networks import Activation, check_activation
-from neural.ensemble.objectives import LOSSES, Loss
+from neural.ensemble.networks import ACTIVATIONS, Activation
 from neural.ensemble.streams import PairSource
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-OPTIMIZERS = ("sgd", "adam")
+_OPTIMIZERS = ("sgd", "adam")
 _CACHE = 2**21
 
 
@@ -63,12 +62,9 @@ class Member:
             object.__setattr__(self, "data_seed", self.seed)
         check_integer("data_seed", self.data_seed, 0)
         for name in ("lr", "init_scale", "temperature"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay must be >= 0 and finite, got {self.weight_decay}")
+            check_positive(name, getattr(self, name))
+        check_below_one("momentum", self.momentum)
+        check_not_negative("weight_decay", self.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -115,21 +111,15 @@ class Shape:
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("dim", 1),
-            ("width", 1),
-            ("embed_dim", 1),
-            ("batch", 2),
-            ("steps", 0),
-        ):
+        for name, least in (("dim", 1), ("width", 1), ("embed_dim", 1), ("batch", 2), ("steps", 0)):
             check_integer(name, getattr(self, name), least)
         if self.chunk is not None:
             check_integer("chunk", self.chunk, 1)
-        check_activation(self.activation)
+        check_choice("activation", self.activation, ACTIVATIONS)
         if not callable(self.loss):
-            _check_choice("loss", self.loss, LOSSES)
-        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        _check_choice("dtype", self.dtype, tuple(DTYPES))
+            check_choice("loss", self.loss, LOSSES)
+        check_choice("optimizer", self.optimizer, _OPTIMIZERS)
+        check_choice("dtype", self.dtype, DTYPES)
 
     @property
     def chunk_size(self) -> int:
@@ -139,7 +129,8 @@ class Shape:
     @property
     def working_memory(self) -> int:
         """Bytes that a step of one member passes over: hidden layer, its gradient and matrices of logits."""
-        rows = {"spectral": 0, "info_nce": self.batch}.get(self.loss, 2 * self.batch)
+        known = {"spectral": 0, "info_nce": self.batch}
+        rows = known.get(self.loss, 2 * self.batch) if isinstance(self.loss, str) else 2 * self.batch
         return DTYPES[self.dtype].itemsize * (4 * self.width * self.batch + rows**2)
 
     @property
@@ -147,20 +138,3 @@ class Shape:
         """Of the arrays of every member in memory."""
         itemsize = DTYPES[self.dtype].itemsize
         return Layout.of(self.dim, self.width, self.embed_dim, self.batch, bias=self.bias, itemsize=itemsize)
-
-
-def check_integer(name: str, value: int, least: int) -> None:
-    """Refuse anything but an integer of at least that size.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

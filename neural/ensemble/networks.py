@@ -7,7 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from neural.checks import check_choice
+
 Activation = Literal["relu", "linear"]
+ACTIVATIONS = ("relu", "linear")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,7 @@ class Network:
     activation: Activation = "relu"
 
     def __post_init__(self) -> None:
-        check_activation(self.activation)
+        check_choice("activation", self.activation, ACTIVATIONS)
         object.__setattr__(self, "weights", tuple(self.weights))
         _check_weights(self.weights)
         if self.biases is not None:
@@ -170,18 +173,6 @@ class Network:
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Network":
         biases = None if self.biases is None else tuple(map(function, self.biases))
         return Network(tuple(map(function, self.weights)), biases, self.activation)
-
-
-def check_activation(name: str) -> None:
-    """Refuse an unknown activation.
-
-    Raises
-    ------
-    ValueError
-        If the name is not "relu" or "linear".
-    """
-    if name not in ("relu", "linear"):
-        raise ValueError(f"activation must be one of 'relu', 'linear', got {name!r}")
 
 
 def _check_weights(weights: tuple[Tensor, ...]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from neural.checks import check_integer
 from neural.devices import available_cores, resolve_device
-from neural.ensemble.chunks import ChunkRun, Probe, plan, run_all
-from neural.ensemble.members import DTYPES, Member, Shape, check_integer
+from neural.ensemble.chunks import ChunkRun, Probe, plan_runs, run_all
+from neural.ensemble.members import DTYPES, Member, Shape
 from neural.ensemble.networks import Network
 from neural.ensemble.streams import block_steps
 
@@ -120,7 +121,7 @@ def train(
     start = time.perf_counter()
     log_steps = _log_steps(shape.steps, log_every)
     slots = _slots(shape, len(members), chosen)
-    planned = plan(members, slots, workers)
+    planned = plan_runs(members, slots, workers)
     runs = [
         ChunkRun(
             [tuple(members[i] for i in chunk) for chunk in run], slots, shape, chosen, log_steps, probes or {}

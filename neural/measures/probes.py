@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import skip_init
 
-from neural.models.initialise import initialise
+from neural.checks import check_integer, check_positive
+from neural.models.encoders import initialise
 
 
 def linear_probe(train_x, train_y, test_x, test_y, *, C: float = 1.0, max_iter: int = 1000) -> float:
@@ -45,10 +46,8 @@ def linear_probe(train_x, train_y, test_x, test_y, *, C: float = 1.0, max_iter: 
     ValueError
         For shapes that do not match, non-finite features, labels missing in training, fewer than two classes.
     """
-    if not C > 0:
-        raise ValueError(f"C must be > 0, got {C}")
-    if max_iter < 1:
-        raise ValueError(f"max_iter must be >= 1, got {max_iter}")
+    check_positive("C", C)
+    check_integer("max_iter", max_iter, 1)
     data = _checked(train_x, train_y, test_x, test_y)
     if len(np.unique(data[1])) < 2:
         raise ValueError(f"train_y must have at least two classes, got only {data[1][0]}")
@@ -95,8 +94,7 @@ def adam_probe(
     Source: paper (Gupta et al., 2022, section 5: 200 epochs, 1e-3 and 1e-6); batches of 256 are "reconstructed".
     """
     for name, count in (("epochs", epochs), ("batch", batch)):
-        if count < 1:
-            raise ValueError(f"{name} must be >= 1, got {count}")
+        check_integer(name, count, 1)
     train_x, train_y, test_x, test_y = _checked(train_x, train_y, test_x, test_y)
     classes, labels = np.unique(train_y, return_inverse=True)
     x, y = torch.from_numpy(train_x).float(), torch.from_numpy(labels)

@@ -1,17 +1,72 @@
-"""Encoders: image in, representation before the head out; a recipe of each."""
+"""Encoders: image in, representation before the head out; what all of them share, and the smallest one."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from neural.models.initialise import initialise
-from neural.models.resnet import ResNetConfig
-from neural.models.stages import StagedEncoder
-from neural.models.vision_transformer import ViTConfig
+from neural.checks import check_integer
+
+
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw all convolution and linear weights and biases, uniform in +-1/sqrt(fan_in) (torch's default law),
+    in place.
+
+    Build the layers with `torch.nn.utils.skip_init`, which leaves the global random state alone.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Layers of other types are left as they are.
+    generator : torch.Generator
+        CPU generator; layers draw in the order of `module.modules()`.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = 1 / sqrt(layer.weight[0].numel())
+            for parameter in layer.parameters():
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+
+class StagedEncoder(nn.Module):
+    """Images in, representation before the head out.
+
+    A subclass defines `maps`; the representation is the last map's mean over positions.
+
+    Attributes
+    ----------
+    out_dim : int
+        Entries of the representation.
+    """
+
+    out_dim: int
+
+    def maps(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Name and features (B, channels, *positions) after each stage, in order; the last name is "h"."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Representations h, shape (B, out_dim), of images of shape (B, 3, height, width)."""
+        _, features = deque(self.maps(images), maxlen=1).pop()
+        return _mean_over_positions(features)
+
+    def stages(self, images: Tensor) -> dict[str, Tensor]:
+        """Mean over positions of every stage's features, in order; the last, "h", is that of `forward`.
+
+        Parameters
+        ----------
+        images : (B, 3, height, width) tensor
+
+        Returns
+        -------
+        dict of (B, channels) tensors
+        """
+        return {name: _mean_over_positions(features) for name, features in self.maps(images)}
 
 
 class SmallConv(StagedEncoder):
@@ -37,8 +92,7 @@ class SmallConv(StagedEncoder):
 
     def __init__(self, width: int = 16, *, last_relu: bool = True, generator: torch.Generator) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be >= 1, got {width}")
+        check_integer("width", width, 1)
         channels = (3, width, 2 * width, 4 * width)
         layers: list[nn.Module] = []
         for before, after in zip(channels, channels[1:], strict=False):
@@ -75,10 +129,5 @@ class SmallConvConfig:
         return SmallConv(self.width, last_relu=self.last_relu, generator=generator)
 
 
-ENCODERS: dict[str, type | tuple[type, dict]] = {
-    "small-conv": SmallConvConfig,
-    "resnet18": ResNetConfig,
-    "resnet50": (ResNetConfig, {"depth": 50}),
-    "vit-tiny": ViTConfig,
-}
-"""Names of the command line: a recipe, or a recipe with fields that the name sets."""
+def _mean_over_positions(features: Tensor) -> Tensor:
+    return features.mean(dim=tuple(range(2, features.ndim)))

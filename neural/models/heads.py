@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from neural.models.initialise import initialise
+from neural.checks import check_integer
+from neural.models.encoders import initialise
 
 
 class IdentityHead(nn.Module):
@@ -39,23 +40,6 @@ class LinearHead(nn.Module):
         return self.linear(h)
 
 
-class MLPHead(nn.Module):
-    """z = W2 relu(W1 h + b1) + b2, hidden layer of hidden_dim units."""
-
-    def __init__(self, in_dim: int, hidden_dim: int, embed_dim: int, *, generator: torch.Generator) -> None:
-        super().__init__()
-        _check_dims(in_dim=in_dim, hidden_dim=hidden_dim, embed_dim=embed_dim)
-        self.layers = nn.Sequential(
-            skip_init(nn.Linear, in_dim, hidden_dim), nn.ReLU(), skip_init(nn.Linear, hidden_dim, embed_dim)
-        )
-        self.out_dim = embed_dim
-        initialise(self, generator)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Embeddings, shape (B, embed_dim), of representations of shape (B, in_dim)."""
-        return self.layers(h)
-
-
 def symmetrised_relu(z: Tensor, threshold: Tensor | float) -> Tensor:
     """ReLU(z - b) - ReLU(-z - b), entry by entry: soft thresholding for b >= 0.
 
@@ -68,16 +52,19 @@ def symmetrised_relu(z: Tensor, threshold: Tensor | float) -> Tensor:
     return torch.relu(z - threshold) - torch.relu(-z - threshold)
 
 
-class DeepMLPHead(nn.Module):
-    """`depth` hidden layers of linear map, batch norm (if asked for) and ReLU, then a linear map."""
+class MLPHead(nn.Module):
+    """`depth` hidden layers of linear map, batch norm (if asked for) and ReLU, then a linear map.
+
+    With one hidden layer and no batch norm, z = W2 relu(W1 h + b1) + b2.
+    """
 
     def __init__(
         self,
         in_dim: int,
         hidden_dim: int,
         embed_dim: int,
-        depth: int,
-        batch_norm: bool,
+        depth: int = 1,
+        batch_norm: bool = False,
         *,
         generator: torch.Generator,
     ) -> None:
@@ -99,8 +86,10 @@ class DeepMLPHead(nn.Module):
         return self.layers(h)
 
 
-class FrozenHead(nn.Module):
+class FixedMatrixHead(nn.Module):
     """z = A h with a fixed matrix A of shape (embed_dim, in_dim), which is a buffer and has no gradient."""
+
+    matrix: Tensor
 
     def __init__(self, matrix: Tensor) -> None:
         super().__init__()
@@ -116,6 +105,8 @@ class FrozenHead(nn.Module):
 
 class FixedReweightingHead(nn.Module):
     """z_i = decay^{-i} h_i, i = 0, 1, ..; no parameters."""
+
+    scales: Tensor
 
     def __init__(self, in_dim: int, decay: float, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -159,6 +150,9 @@ class PCAHead(nn.Module):
     top : bool
         Axes of largest variance, else of smallest.
     """
+
+    mean: Tensor
+    axes: Tensor
 
     def __init__(self, in_dim: int, embed_dim: int, *, top: bool = True) -> None:
         super().__init__()
@@ -210,73 +204,6 @@ class ThresholdHead(nn.Module):
         self.threshold.clamp_(min=0)
 
 
-def first_linear(head: nn.Module) -> nn.Linear:
-    """The linear layer of a head that is fed by the representation; its columns are the representation's units.
-
-    Parameters
-    ----------
-    head : nn.Module
-
-    Raises
-    ------
-    ValueError
-        If the head has no linear layer.
-    """
-    for layer in head.modules():
-        if isinstance(layer, nn.Linear):
-            return layer
-    raise ValueError(f"head must have a linear layer fed by the representation, got {type(head).__name__}")
-
-
-def group_norm(weight: Tensor, group: int = 1) -> Tensor:
-    """L2,1 norm of a head: the sum of the lengths of its columns, one for each unit of the representation.
-
-    Parameters
-    ----------
-    weight : (embed_dim, in_dim) tensor
-        As in torch.nn.Linear.
-    group : int >= 1
-        Adjacent columns that count as one, their length the Frobenius norm; divides in_dim.
-
-    Raises
-    ------
-    ValueError
-        If group does not divide in_dim.
-    """
-    return _group_lengths(weight, group).sum()
-
-
-@torch.no_grad()
-def shrink_groups(weight: Tensor, amount: float, group: int = 1) -> None:
-    """Proximal step of amount * L2,1, in place: every column loses `amount` of its length, at most all of it.
-
-    Parameters
-    ----------
-    weight : (embed_dim, in_dim) tensor
-    amount : float >= 0
-        Penalty times step size.
-    group : int >= 1
-        As in `group_norm`.
-
-    Raises
-    ------
-    ValueError
-        If amount is negative or group does not divide in_dim.
-    """
-    if not 0 <= amount < inf:
-        raise ValueError(f"amount must be >= 0 and finite, got {amount}")
-    lengths = _group_lengths(weight, group)
-    kept = (lengths - amount).clamp(min=0) / lengths.clamp(min=torch.finfo(weight.dtype).tiny)
-    weight *= kept.repeat_interleave(group)
-
-
-def _group_lengths(weight: Tensor, group: int) -> Tensor:
-    columns = torch.linalg.vector_norm(weight, dim=0)
-    if group < 1 or len(columns) % group:
-        raise ValueError(f"group must be >= 1 and divide the {len(columns)} columns, got {group}")
-    return torch.linalg.vector_norm(columns.unflatten(0, (-1, group)), dim=1)
-
-
 class HeadConfig(Protocol):
     """Frozen, hashable recipe of a head."""
 
@@ -311,24 +238,12 @@ class MLPConfig:
 
     hidden_dim: int = 64
     embed_dim: int = 32
+    depth: int = 1
+    batch_norm: bool = False
 
     def build(self, in_dim: int, generator: torch.Generator) -> MLPHead:
         """See `HeadConfig.build`."""
-        return MLPHead(in_dim, self.hidden_dim, self.embed_dim, generator=generator)
-
-
-@dataclass(frozen=True)
-class DeepMLPConfig:
-    """Recipe of `DeepMLPHead`."""
-
-    hidden_dim: int = 64
-    embed_dim: int = 32
-    depth: int = 2
-    batch_norm: bool = True
-
-    def build(self, in_dim: int, generator: torch.Generator) -> DeepMLPHead:
-        """See `HeadConfig.build`."""
-        return DeepMLPHead(
+        return MLPHead(
             in_dim, self.hidden_dim, self.embed_dim, self.depth, self.batch_norm, generator=generator
         )
 
@@ -357,26 +272,26 @@ class DirectConfig:
 
 @dataclass(frozen=True)
 class FrozenRandomConfig:
-    """Recipe of a `FrozenHead` drawn as a `LinearHead` is at the start."""
+    """Recipe of a `FixedMatrixHead` drawn as a `LinearHead` is at the start."""
 
     embed_dim: int = 32
 
-    def build(self, in_dim: int, generator: torch.Generator) -> FrozenHead:
+    def build(self, in_dim: int, generator: torch.Generator) -> FixedMatrixHead:
         """See `HeadConfig.build`."""
-        return FrozenHead(LinearHead(in_dim, self.embed_dim, generator=generator).linear.weight)
+        return FixedMatrixHead(LinearHead(in_dim, self.embed_dim, generator=generator).linear.weight)
 
 
 @dataclass(frozen=True)
 class FrozenGivenConfig:
-    """Recipe of a `FrozenHead` with given rows."""
+    """Recipe of a `FixedMatrixHead` with given rows."""
 
     rows: tuple[tuple[float, ...], ...]
 
-    def build(self, in_dim: int, generator: torch.Generator) -> FrozenHead:
+    def build(self, in_dim: int, generator: torch.Generator) -> FixedMatrixHead:
         """See `HeadConfig.build`."""
         if any(len(row) != in_dim for row in self.rows):
             raise ValueError(f"rows must have {in_dim} entries each, got {[len(row) for row in self.rows]}")
-        return FrozenHead(torch.tensor(self.rows))
+        return FixedMatrixHead(torch.tensor(self.rows))
 
 
 @dataclass(frozen=True)
@@ -406,7 +321,7 @@ HEADS: dict[str, type | tuple[type, dict]] = {
     "none": IdentityConfig,
     "linear": LinearConfig,
     "mlp": MLPConfig,
-    "deep-mlp": DeepMLPConfig,
+    "deep-mlp": (MLPConfig, {"depth": 2, "batch_norm": True}),
     "fixed-reweighting": FixedReweightingConfig,
     "direct": DirectConfig,
     "frozen": FrozenRandomConfig,
@@ -424,5 +339,4 @@ def _check_fits(embed_dim: int, in_dim: int) -> None:
 
 def _check_dims(**dims: int) -> None:
     for name, value in dims.items():
-        if value < 1:
-            raise ValueError(f"{name} must be >= 1, got {value}")
+        check_integer(name, value, 1)

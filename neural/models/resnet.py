@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from neural.models.initialise import initialise
-from neural.models.stages import StagedEncoder
+from neural.checks import check_integer
+from neural.models.encoders import StagedEncoder, initialise
 
 _BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 
@@ -44,7 +44,7 @@ class ResNet(StagedEncoder):
 
     Four stages of `width`, 2, 4, 8 `width` channels, times 4 in the bottleneck blocks of depth 50; the last
     three halve the image. Stages: stem, stage1, stage2, stage3, h. Weights follow torch's default law (see
-    `neural.models.initialise`); batch norms start at scale 1 and shift 0, the last of a block too.
+    `neural.models.encoders.initialise`); batch norms start at scale 1 and shift 0, the last of a block too.
 
     Parameters
     ----------
@@ -134,5 +134,4 @@ def _convolution(into: int, out: int, kernel: int, stride: int = 1) -> nn.Sequen
 def _check(depth: int, width: int) -> None:
     if depth not in _BLOCKS:
         raise ValueError(f"depth must be one of {', '.join(map(str, _BLOCKS))}, got {depth}")
-    if width < 1:
-        raise ValueError(f"width must be >= 1, got {width}")
+    check_integer("width", width, 1)

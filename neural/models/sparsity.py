@@ -1,4 +1,4 @@
-"""SparseHead (Song et al., 2023): a sparse first layer of the head, by proximal steps."""
+"""A penalty that makes the first layer of any head sparse (SparseHead of Song et al., 2023), by proximal steps."""
 
 from dataclasses import dataclass
 from math import inf
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softshrink
 
-from neural.models.heads import first_linear, group_norm, shrink_groups
+from neural.checks import check_choice, check_integer, check_not_negative
 
 Norm = Literal["l21", "l1", "group"]
 
 
 @dataclass(frozen=True)
-class SparseHead:
+class SparsePenalty:
     """penalty * norm(W) on the first linear layer W of a head, whose columns are the units of the representation.
 
     Norms: "l21" sum over columns of their lengths; "l1" sum of abs(W_ij); "group" sum over blocks of `group`
@@ -43,12 +43,9 @@ class SparseHead:
     group: int = 8
 
     def __post_init__(self) -> None:
-        if not 0 <= self.penalty < inf:
-            raise ValueError(f"penalty must be >= 0 and finite, got {self.penalty}")
-        if self.norm not in ("l21", "l1", "group"):
-            raise ValueError(f"norm must be one of 'l21', 'l1', 'group', got {self.norm!r}")
-        if self.group < 1:
-            raise ValueError(f"group must be >= 1, got {self.group}")
+        check_not_negative("penalty", self.penalty)
+        check_choice("norm", self.norm, ("l21", "l1", "group"))
+        check_integer("group", self.group, 1)
 
     @torch.no_grad()
     def step(self, head: nn.Module, lr: float, fixed_norm: bool) -> None:
@@ -94,18 +91,6 @@ class SparseHead:
             shrunk *= before / after
         weight.copy_(shrunk)
 
-    @torch.no_grad()
-    def penalty_value(self, head: nn.Module) -> float:
-        """penalty * norm(W) of the head's first linear layer.
-
-        Parameters
-        ----------
-        head : nn.Module
-        """
-        weight = first_linear(head).weight
-        norm = weight.abs().sum() if self.norm == "l1" else group_norm(weight, self._columns())
-        return self.penalty * norm.item()
-
     def _shrunk(self, weight: Tensor, amount: float) -> Tensor:
         if not 0 <= amount < inf:
             raise ValueError(f"lr must be >= 0 and finite, got lr * penalty = {amount}")
@@ -119,6 +104,48 @@ class SparseHead:
         return self.group if self.norm == "group" else 1
 
 
+def first_linear(head: nn.Module) -> nn.Linear:
+    """The linear layer of a head that is fed by the representation; its columns are the representation's units.
+
+    Parameters
+    ----------
+    head : nn.Module
+
+    Raises
+    ------
+    ValueError
+        If the head has no linear layer.
+    """
+    for layer in head.modules():
+        if isinstance(layer, nn.Linear):
+            return layer
+    raise ValueError(f"head must have a linear layer fed by the representation, got {type(head).__name__}")
+
+
+@torch.no_grad()
+def shrink_groups(weight: Tensor, amount: float, group: int = 1) -> None:
+    """Proximal step of amount * L2,1, in place: every column loses `amount` of its length, at most all of it.
+
+    Parameters
+    ----------
+    weight : (embed_dim, in_dim) tensor
+        As in torch.nn.Linear: one column for each unit of the representation.
+    amount : float >= 0
+        Penalty times step size.
+    group : int >= 1
+        Adjacent columns that count as one, their length the Frobenius norm; divides in_dim.
+
+    Raises
+    ------
+    ValueError
+        If amount is negative or group does not divide in_dim.
+    """
+    check_not_negative("amount", amount)
+    lengths = _group_lengths(weight, group)
+    kept = (lengths - amount).clamp(min=0) / lengths.clamp(min=torch.finfo(weight.dtype).tiny)
+    weight *= kept.repeat_interleave(group)
+
+
 def kept_units(head: nn.Module) -> int:
     """Units of the representation that the head reads: nonzero columns of its first linear layer.
 
@@ -130,7 +157,7 @@ def kept_units(head: nn.Module) -> int:
 
 
 def needs_fixed_norm(head: nn.Module, scale_free: bool) -> bool:
-    """Whether the network can make up for a smaller first linear layer, so that `SparseHead` needs a fixed norm.
+    """Whether the network can make up for a smaller first linear layer, so that `SparsePenalty` needs a fixed norm.
 
     Parameters
     ----------
@@ -141,3 +168,10 @@ def needs_fixed_norm(head: nn.Module, scale_free: bool) -> bool:
         Whether the loss does not change when all embeddings are multiplied by one positive number.
     """
     return scale_free or sum(isinstance(layer, nn.Linear) for layer in head.modules()) > 1
+
+
+def _group_lengths(weight: Tensor, group: int) -> Tensor:
+    columns = torch.linalg.vector_norm(weight, dim=0)
+    if group < 1 or len(columns) % group:
+        raise ValueError(f"group must be >= 1 and divide the {len(columns)} columns, got {group}")
+    return torch.linalg.vector_norm(columns.unflatten(0, (-1, group)), dim=1)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils import skip_init
 
-from neural.models.initialise import initialise
-from neural.models.stages import StagedEncoder
+from neural.checks import check_integer
+from neural.models.encoders import StagedEncoder, initialise
 
 _POSITION_STD = 0.02
 
@@ -36,8 +36,8 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
-        self.attend = nn.Sequential(nn.LayerNorm(dim), Attention(dim, heads))
-        self.think = nn.Sequential(
+        self.attention = nn.Sequential(nn.LayerNorm(dim), Attention(dim, heads))
+        self.mlp = nn.Sequential(
             nn.LayerNorm(dim),
             skip_init(nn.Linear, dim, 4 * dim),
             nn.GELU(),
@@ -46,8 +46,8 @@ class TransformerBlock(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (B, N, dim) from tokens (B, N, dim)."""
-        tokens = tokens + self.attend(tokens)
-        return tokens + self.think(tokens)
+        tokens = tokens + self.attention(tokens)
+        return tokens + self.mlp(tokens)
 
 
 class VisionTransformer(StagedEncoder):
@@ -60,7 +60,7 @@ class VisionTransformer(StagedEncoder):
     config : ViTConfig
     generator : torch.Generator
         Source of the initial weights: linear maps by torch's default law, positions normal with standard
-        deviation .02.
+        deviation 0.02.
 
     Notes
     -----
@@ -118,8 +118,7 @@ class ViTConfig:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+            check_integer(name, value, 1)
         if self.image_size % self.patch:
             raise ValueError(f"patch must divide image_size {self.image_size}, got {self.patch}")
         if self.dim % self.heads:

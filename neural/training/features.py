@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neural.data.digits import ImageSplit
+from neural.data.images import ImageSplit
 from neural.measures.probes import few_shot_probe, knn_probe, linear_probe
 from neural.measures.spectra import effective_rank
 from neural.training.pretraining import Pretrained
@@ -76,7 +76,7 @@ def head_matrix(head: nn.Module) -> Tensor | None:
     Parameters
     ----------
     head : nn.Module
-        `LinearHead` and `FrozenHead` have one.
+        `LinearHead` and `FixedMatrixHead` have one.
     """
     if hasattr(head, "matrix"):
         return head.matrix

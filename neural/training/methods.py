@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import skip_init
 
-from neural.joint_embedding_losses import barlow_twins, check_weight, negative_cosine, vicreg
-from neural.losses import nt_xent, spectral, supervised_contrastive
-from neural.models.heads import DeepMLPHead
-from neural.models.initialise import initialise
+from neural.checks import check_fraction, check_integer, check_not_negative, check_positive
+from neural.losses import barlow_twins, negative_cosine, nt_xent, spectral, supervised_contrastive, vicreg
+from neural.models.encoders import initialise
+from neural.models.heads import MLPHead
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class SimCLR:
     temperature: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_temperature(self.temperature)
+        check_positive("temperature", self.temperature)
 
     def build(self, embed_dim: int, classes: int | None, generator: torch.Generator) -> PairObjective:
         """See `MethodConfig.build`."""
@@ -208,7 +208,7 @@ class SimCLR:
 class SimSiam:
     """Predictor and stop-gradient (Chen and He, 2021); give it a head with batch norm.
 
-    L = (D(q1, z2) + D(q2, z1)) / 2 in [-1, 1] with D = `neural.joint_embedding_losses.negative_cosine` and q the
+    L = (D(q1, z2) + D(q2, z1)) / 2 in [-1, 1] with D = `neural.losses.negative_cosine` and q the
     predictor's output: linear, batch norm, ReLU, linear.
 
     Attributes
@@ -221,7 +221,7 @@ class SimSiam:
     hidden_dim: int = 64
 
     def __post_init__(self) -> None:
-        _check_hidden(self.hidden_dim)
+        check_integer("hidden_dim", self.hidden_dim, 1)
 
     def build(self, embed_dim: int, classes: int | None, generator: torch.Generator) -> SimSiamObjective:
         """See `MethodConfig.build`."""
@@ -242,7 +242,7 @@ class BYOL:
     hidden_dim : int >= 1
         Of the predictor.
     momentum : float in [0, 1]
-        Constant; the paper raises it from .996 to 1 over hundreds of thousands of steps.
+        Constant; the paper raises it from 0.996 to 1 over hundreds of thousands of steps.
     """
 
     label: ClassVar[None] = None
@@ -250,9 +250,8 @@ class BYOL:
     momentum: float = 0.99
 
     def __post_init__(self) -> None:
-        _check_hidden(self.hidden_dim)
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum must be in [0, 1], got {self.momentum}")
+        check_integer("hidden_dim", self.hidden_dim, 1)
+        check_fraction("momentum", self.momentum)
 
     def build(self, embed_dim: int, classes: int | None, generator: torch.Generator) -> BYOLObjective:
         """See `MethodConfig.build`."""
@@ -261,7 +260,7 @@ class BYOL:
 
 @dataclass(frozen=True)
 class BarlowTwins:
-    """Cross-correlation close to the identity; see `neural.joint_embedding_losses.barlow_twins`.
+    """Cross-correlation close to the identity; see `neural.losses.barlow_twins`.
 
     Attributes
     ----------
@@ -273,7 +272,7 @@ class BarlowTwins:
     trade_off: float = 0.005
 
     def __post_init__(self) -> None:
-        check_weight("trade_off", self.trade_off)
+        check_not_negative("trade_off", self.trade_off)
 
     def build(self, embed_dim: int, classes: int | None, generator: torch.Generator) -> PairObjective:
         """See `MethodConfig.build`."""
@@ -282,7 +281,7 @@ class BarlowTwins:
 
 @dataclass(frozen=True)
 class VICReg:
-    """Invariance, variance hinge and decorrelation; see `neural.joint_embedding_losses.vicreg`.
+    """Invariance, variance hinge and decorrelation; see `neural.losses.vicreg`.
 
     Attributes
     ----------
@@ -297,7 +296,7 @@ class VICReg:
 
     def __post_init__(self) -> None:
         for name, weight in vars(self).items():
-            check_weight(name, weight)
+            check_not_negative(name, weight)
 
     def build(self, embed_dim: int, classes: int | None, generator: torch.Generator) -> PairObjective:
         """See `MethodConfig.build`."""
@@ -330,7 +329,7 @@ class SupCon:
     temperature: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_temperature(self.temperature)
+        check_positive("temperature", self.temperature)
 
     def build(self, embed_dim: int, classes: int | None, generator: torch.Generator) -> SupConObjective:
         """See `MethodConfig.build`."""
@@ -368,8 +367,8 @@ METHODS: dict[str, type] = {
 }
 
 
-def _predictor(embed_dim: int, hidden_dim: int, generator: torch.Generator) -> DeepMLPHead:
-    return DeepMLPHead(embed_dim, hidden_dim, embed_dim, depth=1, batch_norm=True, generator=generator)
+def _predictor(embed_dim: int, hidden_dim: int, generator: torch.Generator) -> MLPHead:
+    return MLPHead(embed_dim, hidden_dim, embed_dim, depth=1, batch_norm=True, generator=generator)
 
 
 def _check_views(z: Tensor) -> None:
@@ -388,13 +387,3 @@ def _both_labels(z: Tensor, batch: Batch) -> Tensor:
         got = None if batch.labels is None else tuple(batch.labels.shape)
         raise ValueError(f"batch.labels must have shape ({len(z) // 2},), one for each pair, got {got}")
     return batch.labels.repeat(2)
-
-
-def _check_temperature(temperature: float) -> None:
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
-
-
-def _check_hidden(hidden_dim: int) -> None:
-    if hidden_dim < 1:
-        raise ValueError(f"hidden_dim must be >= 1, got {hidden_dim}")

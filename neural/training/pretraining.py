@@ -14,15 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
+from neural.checks import check_integer
 from neural.data.augment import Augment
-from neural.data.digits import DigitsOnPhotographs, ImageSplit
+from neural.data.digits import DigitsOnPhotographs
+from neural.data.images import ImageSplit
 from neural.devices import resolve_device
-from neural.ensemble.members import check_integer
 from neural.measures.probes import knn_probe
 from neural.measures.spectra import effective_rank
 from neural.models.encoders import EncoderConfig, SmallConvConfig
 from neural.models.heads import HeadConfig, MLPConfig
-from neural.models.sparsity import SparseHead, needs_fixed_norm
+from neural.models.sparsity import SparsePenalty, needs_fixed_norm
 from neural.seeds import torch_generator
 from neural.training.checkpoints import read_checkpoint, write_checkpoint
 from neural.training.methods import Batch, MethodConfig, Objective, SimCLR
@@ -78,7 +79,7 @@ class PretrainConfig:
     encoder : EncoderConfig
     augment : Augment
         Random views in training; test images are stills of the same size.
-    sparsity : SparseHead, optional
+    sparsity : SparsePenalty, optional
         Penalty on the head, by a proximal step after every step of the schedule.
     epochs : int >= 0
         Passes over the training images; 0 is the untrained control.
@@ -107,7 +108,7 @@ class PretrainConfig:
     schedule: ScheduleConfig = field(default_factory=lambda: Joint(AdamConfig(1e-3, 1e-6)))
     encoder: EncoderConfig = field(default_factory=SmallConvConfig)
     augment: Augment = field(default_factory=Augment)
-    sparsity: SparseHead | None = None
+    sparsity: SparsePenalty | None = None
     epochs: int = 10
     batch: int = 128
     seed: int = 0

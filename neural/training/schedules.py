@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from neural.ensemble.members import check_integer
+from neural.checks import check_below_one, check_integer, check_not_negative, check_positive
 
 Closure = Callable[[], Tensor]
 
@@ -35,9 +35,9 @@ class SGDConfig:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_positive("lr", self.lr)
-        _check_unit("momentum", self.momentum)
-        _check_not_negative("weight_decay", self.weight_decay)
+        check_positive("lr", self.lr)
+        check_below_one("momentum", self.momentum)
+        check_not_negative("weight_decay", self.weight_decay)
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.SGD:
         """See `OptimizerConfig.build`."""
@@ -52,8 +52,8 @@ class AdamConfig:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_positive("lr", self.lr)
-        _check_not_negative("weight_decay", self.weight_decay)
+        check_positive("lr", self.lr)
+        check_not_negative("weight_decay", self.weight_decay)
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         """See `OptimizerConfig.build`."""
@@ -174,7 +174,7 @@ class Alternating:
 
     def __post_init__(self) -> None:
         check_integer("inner_steps", self.inner_steps, 1)
-        _check_not_negative("proximal", self.proximal)
+        check_not_negative("proximal", self.proximal)
 
     def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
         """Stepper of this schedule."""
@@ -304,7 +304,7 @@ class SlowOptimal:
     max_passes: int = 100
 
     def __post_init__(self) -> None:
-        _check_positive("tolerance", self.tolerance)
+        check_positive("tolerance", self.tolerance)
         check_integer("max_passes", self.max_passes, 1)
 
     def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
@@ -370,18 +370,3 @@ def exact_spectral_head(cov: Tensor, cross_cov: Tensor, embed_dim: int) -> Tenso
     head = (top.flip(-1)[:, :embed_dim]).mT @ root
     missing = embed_dim - len(head)
     return head if missing <= 0 else torch.cat([head, head.new_zeros(missing, head.shape[1])])
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be > 0 and finite, got {value}")
-
-
-def _check_not_negative(name: str, value: float) -> None:
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be >= 0 and finite, got {value}")
-
-
-def _check_unit(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be in [0, 1), got {value}")

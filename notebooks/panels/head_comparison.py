@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neural.models.heads import (
-    DeepMLPConfig,
     DirectConfig,
     FrozenRandomConfig,
     IdentityConfig,
@@ -18,13 +17,14 @@ from neural.models.heads import (
     MLPConfig,
     PCAConfig,
 )
+from neural.training.cost import count_step_flops
 from neural.training.methods import SimSiam
 from neural.training.pretraining import PretrainConfig
 from neural.training.schedules import AdamConfig, Alternating, SlowOptimal, SlowSingle
 from notebooks.figure import apply_style
 from notebooks.panels.image_runs import base_config, linear_top, with_members
 from notebooks.panels.shared import PALETTE, estimate
-from synthetic.images.heads import HeadScores, step_flops, with_trained_heads
+from synthetic.images.heads import HeadScores, with_trained_heads
 
 SCORES = HeadScores()
 PROBES = {"knn": "20 nearest neighbours", "linear": "linear probe"}
@@ -168,7 +168,7 @@ def _linear_heads(start: PretrainConfig, embed_dim: int) -> dict[str, PretrainCo
 def _kinds(start: PretrainConfig, embed_dim: int) -> dict[str, PretrainConfig]:
     """No head and `KINDS`; the MLPs have one hidden layer."""
     mlp = replace(start, head=MLPConfig(embed_dim=embed_dim))
-    normed = DeepMLPConfig(embed_dim=embed_dim, depth=1, batch_norm=True)
+    normed = MLPConfig(embed_dim=embed_dim, batch_norm=True)
     return {
         REFERENCE: replace(start, head=IdentityConfig()),
         "linear": replace(start, head=LinearConfig(embed_dim)),
@@ -204,7 +204,7 @@ def training_cost(settings: Settings) -> dict[str, float]:
     settings : dict
         Of `runs`.
     """
-    return {head: step_flops(settings["heads", head][0]) for head in _CURVES}
+    return {head: count_step_flops(settings["heads", head][0]) for head in _CURVES}
 
 
 def summarise(results: Mapping[tuple[str, str], Mapping], *, monitor: int, cost: Mapping[str, float]) -> dict:

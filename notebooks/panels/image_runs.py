@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from neural.data.augment import Augment
 from neural.data.digits import DigitsOnPhotographs
-from neural.models.encoders import ENCODERS
+from neural.training.presets import ENCODERS
 from neural.training.pretraining import PretrainConfig
 
 
@@ -32,7 +32,7 @@ def base_config(
         Where to train.
     epochs, batch : int
     encoder : str
-        Name in `neural.models.encoders.ENCODERS`, its last layer a ReLU.
+        Name in `neural.training.presets.ENCODERS`, its last layer a ReLU.
     width : int
         Channels of the encoder's first convolution.
     scale : int

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neural.data.digits import PHOTOGRAPHS
-from neural.models.heads import DeepMLPConfig, HeadConfig, IdentityConfig, LinearConfig, MLPConfig
-from neural.models.sparsity import SparseHead
+from neural.models.heads import HeadConfig, IdentityConfig, LinearConfig, MLPConfig
+from neural.models.sparsity import SparsePenalty
 from neural.training.methods import BYOL, BarlowTwins, MethodConfig, SimCLR, Spectral, VICReg
 from neural.training.pretraining import PretrainConfig
 from notebooks.figure import apply_style
@@ -26,7 +26,7 @@ PROBES = {"linear": "linear probe", "knn": "20 nearest neighbours", "few_shot": 
 TRAINED_ON, NEW = PHOTOGRAPHS[:5], PHOTOGRAPHS[5:]
 PAPER_GAINS = {"SimCLR": 0.0212, "BYOL": 0.0105}
 """Top-1 accuracy of a linear probe on ImageNet, with SparseHead minus without (Song et al.)."""
-_NORMED = DeepMLPConfig(embed_dim=EMBED, depth=1, batch_norm=True)
+_NORMED = MLPConfig(embed_dim=EMBED, batch_norm=True)
 METHODS: dict[str, tuple[MethodConfig, HeadConfig]] = {
     "SimCLR": (SimCLR(), LinearConfig(EMBED)),
     "SimCLR, MLP": (SimCLR(), MLPConfig(embed_dim=EMBED)),
@@ -121,7 +121,7 @@ def sparse(run: PretrainConfig, penalty: float, norm: str = "l21") -> PretrainCo
     penalty : float >= 0
     norm : {"l21", "l1", "group"}
     """
-    return replace(run, sparsity=SparseHead(penalty, norm) if penalty else None)
+    return replace(run, sparsity=SparsePenalty(penalty, norm) if penalty else None)
 
 
 def summarise(

@@ -15,7 +15,7 @@ import numpy as np
 from neural.data.digits import DigitsOnPhotographs
 from neural.models.encoders import SmallConvConfig
 from neural.models.heads import DirectConfig, FrozenRandomConfig, IdentityConfig, LinearConfig, MLPConfig
-from neural.models.sparsity import SparseHead
+from neural.models.sparsity import SparsePenalty
 from neural.training.pretraining import PretrainConfig
 from neural.training.schedules import AdamConfig, Alternating
 from synthetic.claims.papers import GUPTA, SONG
@@ -43,7 +43,7 @@ _SETTINGS = {
         head=LinearConfig(32),
         schedule=Alternating(inner_steps=5, head_optimizer=_ADAM, restart=False, optimizer=_ADAM),
     ),
-    "sparse": replace(_BASE, head=LinearConfig(32), sparsity=SparseHead(10.0)),
+    "sparse": replace(_BASE, head=LinearConfig(32), sparsity=SparsePenalty(10.0)),
     "none, no ReLU": replace(_BASE, head=IdentityConfig(), encoder=SmallConvConfig(last_relu=False)),
     "linear, no ReLU": replace(_BASE, head=LinearConfig(32), encoder=SmallConvConfig(last_relu=False)),
 }

@@ -11,9 +11,8 @@ from torch.nn.utils import skip_init
 
 from neural.data.digits import DigitsOnPhotographs
 from neural.losses import nt_xent
-from neural.models.encoders import SmallConvConfig
+from neural.models.encoders import SmallConvConfig, initialise
 from neural.models.heads import LinearConfig
-from neural.models.initialise import initialise
 from neural.training.features import probe_layers, row_and_null_part
 from neural.training.pretraining import PretrainConfig, Purpose
 from neural.training.schedules import Joint, OptimizerConfig, SGDConfig

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from neural.models.heads import DeepMLPConfig, FrozenGivenConfig, PCAConfig
-from neural.models.sparsity import SparseHead
+from neural.models.heads import FrozenGivenConfig, MLPConfig, PCAConfig
+from neural.models.sparsity import SparsePenalty
 from neural.training.methods import SupCon
 from neural.training.recipes import recipe_from_json
 from neural.training.schedules import AdamConfig, Alternating, Joint, SGDConfig
@@ -50,7 +50,9 @@ def test_options_reach_the_configuration(tmp_path):
         "0.1",
     )
     config = config_of(tmp_path / "a")
-    assert config.head == DeepMLPConfig(hidden_dim=6) and config.sparsity == SparseHead(0.1)
+    assert config.head == MLPConfig(
+        hidden_dim=6, depth=2, batch_norm=True
+    ) and config.sparsity == SparsePenalty(0.1)
     assert config.schedule == Alternating(
         head_optimizer=AdamConfig(1e-3, 1e-6), restart=False, optimizer=AdamConfig(1e-3, 1e-6)
     )

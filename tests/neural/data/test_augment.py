@@ -4,7 +4,8 @@ import pytest
 import torch
 from kornia.color import rgb_to_grayscale, rgb_to_hsv
 
-from neural.data.augment import SIMCLR_CIFAR, SIMCLR_TINY_IMAGENET, Augment, centre_crop, crop
+from neural.data.augment import Augment, crop
+from neural.training.presets import PRESETS
 
 # float32 places of up to 20 pixels are this much off after four roundings, in each of two directions; neighbouring
 # pixels differ by at most 1. Colours add a few roundings of numbers up to 1.
@@ -99,17 +100,6 @@ def test_crops_stay_inside_and_fill_the_image(seed):
     assert left.min() < 0.01 and (left + side).max() > 0.99
 
 
-def test_centre_crop_is_the_middle(images):
-    assert torch.equal(centre_crop(images, 16), images[:, :, 2:18, 2:18])
-    assert torch.equal(centre_crop(images, 20), images)
-
-
-@pytest.mark.parametrize("size", [15, 22])
-def test_centre_crop_without_equal_margin_is_refused(images, size):
-    with pytest.raises(ValueError, match=f"size must leave an equal margin .* got {size}"):
-        centre_crop(images, size)
-
-
 def test_views_are_those_of_the_first_release():
     """One view's mean and the next random number, as recorded before flips, hue and blur were added."""
     images = torch.arange(3 * 400).view(1, 3, 20, 20) / 1200
@@ -174,8 +164,9 @@ def test_area_and_aspect_of_crops(seed):
         assert high - 0.05 * spread < values.max() < high + 0.05 * spread
 
 
-@pytest.mark.parametrize("augment", [SIMCLR_CIFAR, SIMCLR_TINY_IMAGENET])
-def test_published_views_are_seeded_and_in_range(augment, seed):
+@pytest.mark.parametrize("name", ["simclr-cifar", "simclr-tiny-imagenet"])
+def test_published_views_are_seeded_and_in_range(name, seed):
+    augment = PRESETS[name]["augment"]
     images = torch.rand(16, 3, augment.size, augment.size, generator=generator(seed, 5))
     before = torch.get_rng_state()
     views = augment(images, generator(seed))
@@ -193,9 +184,9 @@ def test_options_leave_the_other_draws_alone(images, seed):
 
 
 def test_still_is_the_centre_at_any_size(images):
-    assert torch.equal(Augment().still(images), centre_crop(images, 16))
+    assert torch.equal(Augment().still(images), images[:, :, 2:18, 2:18])
     large = torch.rand(4, 3, 40, 40, generator=generator(0))
-    assert torch.equal(Augment(size=32).still(large), centre_crop(large, 32))
+    assert torch.equal(Augment(size=32).still(large), large[:, :, 4:36, 4:36])
     ramp = ((torch.arange(96) + 0.5) / 96).expand(1, 3, 96, 96)
     small = Augment(size=24, centre=0.5).still(ramp)
     expected = 0.25 + 0.5 * (torch.arange(24) + 0.5) / 24

@@ -13,7 +13,6 @@ import pytest
 import torch
 from PIL import Image
 
-from neural.data.augment import SIMCLR_CIFAR
 from neural.data.datasets import (
     CIFAR10,
     CIFAR100,
@@ -25,6 +24,7 @@ from neural.data.datasets import (
     MnistOnCifar10,
     TinyImageNet,
 )
+from neural.training.presets import SIMCLR_CIFAR
 
 
 @pytest.fixture
@@ -569,7 +569,7 @@ def test_truncated_hugging_face_folder_is_refused(hub, rng, tmp_path):
 
 @pytest.mark.parametrize("recipe", [ImageFolder, HuggingFace])
 def test_bad_sizes_are_refused(recipe):
-    with pytest.raises(ValueError, match="size must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="size must be an integer >= 1, got 0"):
         recipe("x", size=0)
 
 

@@ -5,13 +5,13 @@ import itertools
 import pytest
 import torch
 
-from neural.ensemble.layout import Layout
-from neural.ensemble.loss_gradients import (
+from neural.ensemble.gradients import (
     InfoNceGradient,
     NtXentGradient,
     SpectralGradient,
     SupervisedContrastiveGradient,
 )
+from neural.ensemble.layout import Layout
 
 SIZES = list(itertools.product([1, 5, 10, 33], [7, 16, 100], [1, 3, 8, 10], [2, 77, 256, 512]))
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from neural.ensemble.graphs import Graphed
 from neural.ensemble.layout import Layout
+from neural.ensemble.step import Graphed
 from neural.ensemble.streams import PairStream, block_steps
 
 

@@ -96,9 +96,9 @@ def test_bad_input_is_refused(probe, change, message):
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="C must be > 0, got 0"):
+    with pytest.raises(ValueError, match="C must be > 0 and finite, got 0"):
         linear_probe(**GOOD, C=0)
-    with pytest.raises(ValueError, match="max_iter must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="max_iter must be an integer >= 1, got 0"):
         linear_probe(**GOOD, max_iter=0)
     with pytest.raises(ValueError, match=r"k must be in \[1, 6\] \(number of training points\), got 20"):
         knn_probe(**GOOD)
@@ -140,7 +140,7 @@ def test_adam_probe_draws_from_its_generator_alone(rng):
 
 
 def test_adam_probe_refuses_bad_settings():
-    with pytest.raises(ValueError, match="epochs must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="epochs must be an integer >= 1, got 0"):
         adam_probe(**GOOD, generator=torch.Generator(), epochs=0)
     with pytest.raises(ValueError, match=r"test_y must hold labels that occur in train_y, got also \[2\]"):
         adam_probe(**{**GOOD, "test_y": [0, 1, 2]}, generator=torch.Generator())

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from neural.models.encoders import ENCODERS, SmallConv, SmallConvConfig
+from neural.models.encoders import SmallConv, SmallConvConfig
 from neural.models.resnet import ResNetConfig
 from neural.models.vision_transformer import ViTConfig
+from neural.training.presets import ENCODERS
 
 SMALL = [SmallConvConfig(4), ResNetConfig(18, 4), ResNetConfig(50, 4), ViTConfig(8, 4, 6, 2, 3)]
 
@@ -52,7 +53,7 @@ def test_initial_weights_are_uniform_in_one_over_root_fan_in(seed):
 
 
 def test_width_below_one_is_refused(seed):
-    with pytest.raises(ValueError, match="width must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="width must be an integer >= 1, got 0"):
         SmallConv(0, generator=generator(seed))
 
 

@@ -49,9 +49,9 @@ def test_recipes_are_hashable_and_build_from_the_generator(config, head, out_dim
 
 
 def test_bad_sizes_are_refused(seed):
-    with pytest.raises(ValueError, match="in_dim must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="in_dim must be an integer >= 1, got 0"):
         IdentityHead(0)
-    with pytest.raises(ValueError, match="embed_dim must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="embed_dim must be an integer >= 1, got 0"):
         LinearHead(8, 0, generator=generator(seed))
-    with pytest.raises(ValueError, match="hidden_dim must be >= 1, got -1"):
+    with pytest.raises(ValueError, match="hidden_dim must be an integer >= 1, got -1"):
         MLPHead(8, -1, 3, generator=generator(seed))

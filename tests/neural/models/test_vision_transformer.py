@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from neural.models.initialise import initialise
+from neural.models.encoders import initialise
 from neural.models.vision_transformer import Attention, ViTConfig
 
 SMALL = ViTConfig(image_size=8, patch=4, dim=6, depth=2, heads=3)
@@ -66,7 +66,7 @@ def test_every_weight_takes_part(seed):
     [
         ({"patch": 5}, "patch must divide image_size 32, got 5"),
         ({"heads": 5}, "heads must divide dim 192, got 5"),
-        ({"depth": 0}, "depth must be >= 1, got 0"),
+        ({"depth": 0}, "depth must be an integer >= 1, got 0"),
     ],
 )
 def test_bad_sizes_are_refused(sizes, message):

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 from torch.nn.functional import log_softmax, normalize
 
-from neural.joint_embedding_losses import barlow_twins, vicreg
-from neural.losses import nt_xent, spectral, supervised_contrastive
+from neural.losses import barlow_twins, nt_xent, spectral, supervised_contrastive, vicreg
 from neural.models.encoders import SmallConv
-from neural.models.heads import DeepMLPConfig, LinearConfig, PCAHead
+from neural.models.heads import LinearConfig, MLPConfig, PCAHead
 from neural.training.methods import (
     BYOL,
     METHODS,
@@ -55,7 +54,7 @@ class World:
 @pytest.fixture
 def world(seed):
     encoder = SmallConv(4, generator=generator(seed, 1)).double()
-    head = DeepMLPConfig(8, EMBED, 1).build(16, generator(seed, 2)).double()
+    head = MLPConfig(8, EMBED, batch_norm=True).build(16, generator(seed, 2)).double()
     views = torch.rand(2 * PAIRS, 3, 8, 8, generator=generator(seed, 3), dtype=torch.float64)
     batch = Batch(views, torch.arange(PAIRS) % CLASSES)
     return World(encoder, head, batch, head(encoder(views)).detach())
@@ -222,7 +221,7 @@ def test_a_few_steps_lower_the_loss(recipe, world, seed):
     [
         (lambda: SimCLR(temperature=0), "temperature must be > 0 and finite, got 0"),
         (lambda: SupCon("y", temperature=float("nan")), "temperature must be > 0 and finite, got nan"),
-        (lambda: SimSiam(0), "hidden_dim must be >= 1, got 0"),
+        (lambda: SimSiam(0), "hidden_dim must be an integer >= 1, got 0"),
         (lambda: BYOL(momentum=1.5), r"momentum must be in \[0, 1\], got 1.5"),
         (lambda: BarlowTwins(-1.0), "trade_off must be >= 0 and finite, got -1"),
         (lambda: VICReg(covariance=-1.0), "covariance must be >= 0 and finite, got -1"),

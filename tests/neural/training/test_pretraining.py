@@ -14,15 +14,15 @@ from neural.data.digits import DigitsOnPhotographs
 from neural.losses import nt_xent
 from neural.models.encoders import SmallConvConfig
 from neural.models.heads import (
-    DeepMLPConfig,
     DirectConfig,
     FixedReweightingConfig,
     FrozenRandomConfig,
     IdentityConfig,
     LinearConfig,
+    MLPConfig,
     PCAConfig,
 )
-from neural.models.sparsity import SparseHead
+from neural.models.sparsity import SparsePenalty
 from neural.training.features import extract, probe_layers
 from neural.training.methods import BYOL, BarlowTwins, CrossEntropy, SimSiam, Spectral, SupCon, VICReg
 from neural.training.pretraining import (
@@ -99,7 +99,7 @@ def test_p_drop_and_strength_sweeps_are_paired(config):
 HEADS = (
     IdentityConfig(),
     LinearConfig(8),
-    DeepMLPConfig(8, 8),
+    MLPConfig(8, 8, 2, batch_norm=True),
     FrozenRandomConfig(8),
     DirectConfig(8),
     FixedReweightingConfig(1.1),
@@ -191,7 +191,7 @@ LOW_AND_HIGH = {  # bounds of each loss, generous where it has none
 @pytest.mark.parametrize("name", LOW_AND_HIGH)
 def test_every_method_trains_with_a_batch_norm_head(config, name):
     method, low, high = LOW_AND_HIGH[name]
-    run = pretrain(replace(config, method=method, head=DeepMLPConfig(16, 32, depth=1), epochs=4))
+    run = pretrain(replace(config, method=method, head=MLPConfig(16, 32, batch_norm=True), epochs=4))
     curve = losses(run)
     assert low <= min(curve) and max(curve) <= high
     assert curve[-1] < curve[0]
@@ -244,7 +244,7 @@ def test_sparse_head_reads_fewer_units_and_keeps_its_norm_under_nt_xent(config):
     linear = replace(config, head=LinearConfig(8), epochs=4)
     start = pretrain(replace(linear, epochs=0)).head.linear.weight
     for penalty, fewer in ((0.0, False), (200.0, True)):
-        weight = pretrain(replace(linear, sparsity=SparseHead(penalty))).head.linear.weight
+        weight = pretrain(replace(linear, sparsity=SparsePenalty(penalty))).head.linear.weight
         assert 0 < weight.any(dim=0).sum() and (weight.any(dim=0).sum() < 16) == fewer
         assert abs(weight.norm() - start.norm()) < 16 * 1e-3 * 128**0.5
 
@@ -308,7 +308,7 @@ def test_diverging_loss_is_an_error(config):
 
 
 RESUMED = {
-    "byol": {"method": BYOL(8), "head": DeepMLPConfig(8, 8, depth=1)},
+    "byol": {"method": BYOL(8), "head": MLPConfig(8, 8, batch_norm=True)},
     "slow": {"schedule": SlowSingle(AdamConfig())},
     "pca": {"head": PCAConfig(4)},
     "supervised": {"method": CrossEntropy("coarse"), "schedule": Joint(SGDConfig(0.05, 0.9))},

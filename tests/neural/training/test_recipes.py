@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from neural.models.heads import FrozenGivenConfig
-from neural.models.sparsity import SparseHead
+from neural.models.sparsity import SparsePenalty
 from neural.training.methods import SupCon
 from neural.training.pretraining import PretrainConfig
 from neural.training.recipes import changed_fields, recipe_from_json, recipe_to_json
@@ -13,7 +13,7 @@ CONFIG = PretrainConfig(
     method=SupCon("coarse", 0.1),
     head=FrozenGivenConfig(((0.1, 1 / 3), (-2.5, 4.0))),
     schedule=Alternating(3, head_optimizer=AdamConfig(0.02)),
-    sparsity=SparseHead(0.5),
+    sparsity=SparsePenalty(0.5),
 )
 
 

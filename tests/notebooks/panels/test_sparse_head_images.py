@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from neural.data.digits import PHOTOGRAPHS
-from neural.models.sparsity import SparseHead
+from neural.models.sparsity import SparsePenalty
 from notebooks.panels.sparse_head_images import (
     METHODS,
     draw_methods,
@@ -77,11 +77,11 @@ def test_runs_differ_in_what_they_say_and_share_everything_else(settings, seed):
             assert run.method == (METHODS[name] if name in METHODS else METHODS["SimCLR"])[0]
     sparsity = {name: members[0].sparsity for name, members in settings.items()}
     assert sparsity["l21", "0"] is sparsity["without", "BYOL"] is sparsity["wide", "8"] is None
-    assert sparsity["with", "BYOL"] == SparseHead(5.0)
-    assert sparsity["l1", "2"] == SparseHead(2.0, "l1") and sparsity["group", "30"] == SparseHead(
+    assert sparsity["with", "BYOL"] == SparsePenalty(5.0)
+    assert sparsity["l1", "2"] == SparsePenalty(2.0, "l1") and sparsity["group", "30"] == SparsePenalty(
         30.0, "group"
     )
-    assert sparsity["wide, sparse", "8"] == SparseHead(3.0)
+    assert sparsity["wide, sparse", "8"] == SparsePenalty(3.0)
     assert settings["with", "SimCLR"] == settings["l21", "3"] == settings["wide, sparse", "4"]
 
 

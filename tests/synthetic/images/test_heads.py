@@ -1,13 +1,11 @@
 import numpy as np
 import pytest
 
-from neural.data.augment import Augment
 from neural.data.digits import PHOTOGRAPHS, DigitsOnPhotographs
 from neural.models.encoders import SmallConvConfig
 from neural.models.heads import FrozenGivenConfig, IdentityConfig, LinearConfig
 from neural.training.features import Features
 from neural.training.pretraining import PretrainConfig
-from neural.training.schedules import AdamConfig, Alternating
 from synthetic.images.bank import TrainedFeatures, trained_features
 from synthetic.images.heads import (
     HeadScores,
@@ -15,7 +13,6 @@ from synthetic.images.heads import (
     by_setting,
     head_rows,
     measure_settings,
-    step_flops,
     transferred,
     with_trained_heads,
 )
@@ -113,22 +110,3 @@ def test_transfer_probes_the_same_digits_on_new_photographs():
         ValueError, match=f"photos must be new to the network, but it is trained on {known[0]}"
     ):
         Transfer(config, known[:1])
-
-
-def test_flops_of_a_step_by_hand():
-    """Counts of multiply-adds, each two operations; a backward pass costs one more for each input and weight."""
-    config = PretrainConfig(
-        encoder=SmallConvConfig(2), head=LinearConfig(4), augment=Augment(size=16), batch=8
-    )
-    # 16 views: 3-2-4-8 channels, 3 x 3 kernels, maps of 8 x 8, 4 x 4 and 2 x 2; no gradient of the images.
-    layers = [27 * 2 * 64, 18 * 4 * 16, 36 * 8 * 4]
-    head, loss = 8 * 4, 16 * 4  # the loss multiplies every view of length 4 with 16 others
-    backward = layers[0] + 2 * (layers[1] + layers[2] + head + loss)
-    per_pair = 2 * 2 * (sum(layers) + head + loss + backward)
-    assert step_flops(config) == per_pair
-    adam = AdamConfig()
-    three = Alternating(inner_steps=3, head_optimizer=adam, optimizer=adam, restart=False)
-    alternating = step_flops(PretrainConfig(**vars(config) | {"schedule": three}))
-    # Inner steps: loss forwards and backwards, head forwards and its weights; then the encoder's without the latter.
-    inner = 3 * 2 * 2 * (3 * loss + 2 * head)
-    assert alternating == per_pair + inner - 2 * 2 * head

@@ -1,15 +1,21 @@
-"""Gradients of contrastive losses written out by hand, in preallocated feature-major buffers.
+"""Losses of the ensemble engine: their values, and their gradients on the embeddings of a chunk of members.
 
-Each class takes the shape of the embeddings once and is called with the two views z1, z2 (C, p, B) of C members,
-labels (C, B) or None, temperatures (C, 1, 1), and tensors of the shape of z1 and z2 (any strides) to write the
-gradients to. The value of the loss is not computed.
-No call waits for the device.
+The gradients of the four named losses are written out by hand, in preallocated feature-major buffers. Each class
+takes the shape of the embeddings once and is called with the two views z1, z2 (C, p, B) of C members, labels (C, B)
+or None, temperatures (C, 1, 1), and tensors of the shape of z1 and z2 (any strides) that receive the gradients. The
+value of the loss is not computed there, and no call waits for the device.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from neural.ensemble.layout import CACHE_LINE, round_up
+from neural.losses import info_nce, nt_xent, spectral, supervised_contrastive
+
+Loss = str | Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _SHORTEST = 1e-12  # length below which `torch.nn.functional.normalize` divides by this instead
 
@@ -144,6 +150,72 @@ class SupervisedContrastiveGradient:
         self._targets.div_(self._targets.sum(-1, keepdim=True))
         self._cosines.probabilities(z1, z2, temperature).sub_(self._targets)
         self._cosines.write(out1, out2)
+
+
+_WRITTEN_OUT: dict[str, Callable[[Tensor], Callable[..., None]]] = {
+    "spectral": SpectralGradient,
+    "info_nce": InfoNceGradient,
+    "nt_xent": NtXentGradient,
+    "supervised_contrastive": SupervisedContrastiveGradient,
+}
+LOSSES = tuple(_WRITTEN_OUT)
+
+
+def evaluate_loss(loss: Loss, z1: Tensor, z2: Tensor, labels: Tensor | None, temperature: Tensor) -> Tensor:
+    """Losses (C,) of C members.
+
+    Parameters
+    ----------
+    loss : str or callable
+        One of `LOSSES`, or (z1, z2, temperature) -> (C,).
+    z1, z2 : (C, B, p) tensors
+    labels : (C, B) int64 tensor or None
+        Used by the supervised contrastive loss.
+    temperature : (C,) tensor
+        Not used by "spectral".
+    """
+    if not isinstance(loss, str):
+        return _one_per_member(loss(z1, z2, temperature), len(z1))
+    if loss == "spectral":
+        return spectral(z1, z2)
+    if loss == "supervised_contrastive" and labels is not None:
+        both = torch.cat([z1, z2], -2), torch.cat([labels, labels], -1)
+        return supervised_contrastive(*both, temperature)
+    return (info_nce if loss == "info_nce" else nt_xent)(z1, z2, temperature)
+
+
+def make_gradient_writer(loss: Loss, z: Tensor) -> Callable[..., None]:
+    """Function (z1, z2, labels, temperature, out1, out2) that writes the gradients with respect to both views.
+
+    Views and gradients are feature-major (C, p, B), temperature is (C, 1, 1). Losses of `LOSSES` by hand, others
+    by differentiating them.
+
+    Parameters
+    ----------
+    loss : str or callable
+        As in `evaluate_loss`.
+    z : (C, p, B) tensor
+        Gives shape, dtype and device.
+    """
+    return _WRITTEN_OUT[loss](z) if isinstance(loss, str) else partial(_differentiate, loss)
+
+
+def _differentiate(
+    loss: Loss, z1: Tensor, z2: Tensor, labels: None, temperature: Tensor, out1: Tensor, out2: Tensor
+) -> None:
+    """Gradient of a loss by automatic differentiation of the loss alone, whose members do not mix."""
+    with torch.enable_grad():
+        views = [z.mT.detach().requires_grad_() for z in (z1, z2)]
+        total = evaluate_loss(loss, *views, labels, temperature.flatten()).sum()
+        gradients = torch.autograd.grad(total, views)
+    for out, gradient in zip((out1, out2), gradients, strict=True):
+        out.copy_(gradient.mT)
+
+
+def _one_per_member(value: Tensor, members: int) -> Tensor:
+    if value.shape != (members,):
+        raise ValueError(f"loss must return one value per member, ({members},), got {tuple(value.shape)}")
+    return value
 
 
 class _CosineGradient:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pytorch_metric_learning.losses import VICRegLoss
 
-from neural.joint_embedding_losses import barlow_twins, negative_cosine, vicreg
+from neural.losses import barlow_twins, negative_cosine, vicreg
 
 SHAPES = [(2, 1), (7, 3), (3, 6, 4)]
 ROUND_OFF = 1e-12

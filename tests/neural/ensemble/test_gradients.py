@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from neural.ensemble.objectives import LOSSES, gradient_writer, value
+from neural.ensemble.gradients import LOSSES, evaluate_loss, make_gradient_writer
 
 ROUND_OFF = 1e-12
 
@@ -19,13 +19,13 @@ def case(loss, seed, *, batch=9, embed_dim=4, members=3):
 def by_hand(loss, z, temperature, labels):
     z1, z2 = z.unbind(2)
     out = torch.full_like(z, torch.nan)
-    gradient_writer(loss, z1)(z1, z2, labels, temperature.view(-1, 1, 1), *out.unbind(2))
+    make_gradient_writer(loss, z1)(z1, z2, labels, temperature.view(-1, 1, 1), *out.unbind(2))
     return out
 
 
 def by_autograd(loss, z, temperature, labels):
     leaf = z.clone().requires_grad_()
-    value(loss, *(view.mT for view in leaf.unbind(2)), labels, temperature).sum().backward()
+    evaluate_loss(loss, *(view.mT for view in leaf.unbind(2)), labels, temperature).sum().backward()
     return leaf.grad
 
 
