@@ -11,12 +11,14 @@ from theory.mixture.downstream.accuracy import (
     penalty_from_c,
     spiked_accuracy,
 )
-from theory.mixture.downstream.averaging import averaging_projector_accuracy
+from theory.mixture.downstream.closed_forms import (
+    averaging_projector_accuracy,
+    multiclass_ridge_accuracy,
+    spectrum_accuracy,
+)
 from theory.mixture.downstream.hard_margin import separability_signal, separability_threshold
 from theory.mixture.downstream.losses import MarginProx
-from theory.mixture.downstream.ridge import multiclass_ridge_accuracy
 from theory.mixture.downstream.slopes import expansion_slope, optimal_penalty, penalty_slope, reversal_onset
-from theory.mixture.downstream.spectrum import spectrum_accuracy
 from theory.mixture.projector.classes import common_mean_gain, contrast_gain
 from theory.mixture.projector.cosine import (
     cosine_expands,

@@ -1,48 +1,47 @@
-"""Roots of many scalar equations at once."""
+"""Roots of many scalar equations at once, as SciPy finds them, with the errors of this package."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize.elementwise import find_root
 
 from theory.checks import ConvergenceError
 
-_ITERATIONS = 120
+_TO_ROUND_OFF = {"xatol": 0.0, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0}
+_BRACKET_WITHOUT_SIGN_CHANGE = -1  # SciPy's status
 
 
-def falling_root(function, low, high, name: str) -> np.ndarray:
-    """Roots, to round-off, of functions that are >= 0 at `low` and <= 0 at `high` and cross once.
-
-    Newton's step where it stays inside the bracket and the bracket shrinks, else bisection.
+def find_roots(function, low, high, args=(), *, name: str) -> np.ndarray:
+    """Root of each equation between `low` and `high`, to round-off, by Chandrupatla's method.
 
     Parameters
     ----------
     function : callable
-        Takes the points (n,), returns values and derivatives (n,).
+        Takes the points and the matching entries of every argument, all of one shape (k,); returns values (k,).
     low, high : (n,) arrays
+        The function has opposite signs at the two ends, or is zero at one of them.
+    args : tuple of (n,) arrays
     name : str
         What is solved for, for the message.
 
     Raises
     ------
     ConvergenceError
-        If a bracket does not close, or a value is not a number.
+        If a bracket holds no change of sign, or does not close.
     """
-    low, high = np.array(low, dtype=float), np.array(high, dtype=float)
-    point, before = (low + high) / 2, high - low
-    done = np.zeros(point.shape, dtype=bool)
-    for _ in range(_ITERATIONS):
-        value, slope = function(point)
-        if np.any(np.isnan(value)):
-            raise ConvergenceError(f"{name}: the equation is not a number at {point[np.isnan(value)][0]:g}")
-        positive = value > 0
-        low, high = np.where(positive, point, low), np.where(positive, high, point)
-        step = -value / np.where(slope < 0, slope, -np.inf)
-        newton = point + step
-        usable = (slope < 0) & (newton > low) & (newton < high) & (2 * np.abs(step) <= before)
-        width = 4e-16 * np.maximum(np.abs(low), np.abs(high))
-        done |= (value == 0) | (high - low <= width) | ((slope < 0) & (np.abs(step) <= 1e-15 * np.abs(point)))
-        before = np.where(usable, np.abs(step), (high - low) / 2)
-        point = np.where(done, point, np.where(usable, newton, (low + high) / 2))
-        if np.all(done):
-            return point
-    raise ConvergenceError(f"{name}: a bracket of width {np.max(high - low):.1e} is left")
+    low, high = np.broadcast_arrays(np.asarray(low, dtype=float), np.asarray(high, dtype=float))
+    if not low.size:
+        return low.copy()
+    found = find_root(function, (low, high), args=args, tolerances=_TO_ROUND_OFF)
+    if not np.all(found.success):
+        worst = int(np.argmin(found.success))
+        problem = (
+            "no change of sign"
+            if found.status[worst] == _BRACKET_WITHOUT_SIGN_CHANGE
+            else f"residual {found.f_x[worst]:.1e}"
+        )
+        point = ", ".join(f"{np.broadcast_to(value, low.shape)[worst]:.6g}" for value in args)
+        raise ConvergenceError(
+            f"{name}: {problem} between {low[worst]:.6g} and {high[worst]:.6g} at parameters ({point})"
+        )
+    return found.x

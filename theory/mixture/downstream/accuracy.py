@@ -14,14 +14,14 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.mixture.common import cost_of, flattened, ratio, refuse, signal
+from theory.mixture.common import check_sample_ratio, check_signal_norm, cost_of, flatten, refuse_not_covered
+from theory.mixture.downstream.closed_forms import ridge_overlaps
 from theory.mixture.downstream.hard_margin import (
     hard_margin_overlaps,
     separability_signal,
     shrunk_hard_margin_cosine,
 )
 from theory.mixture.downstream.losses import FromProx, Hinge, Logistic
-from theory.mixture.downstream.ridge import ridge_overlaps
 from theory.mixture.downstream.system import Problem, solve
 
 CLASSIFIERS = ("ridge", "logistic", "hinge", "hard-margin", "averaging")
@@ -92,7 +92,7 @@ def downstream_accuracy(classifier, signal_norm, sample_ratio, kappa, penalty=No
     >>> print(round(theory.downstream_accuracy("logistic", 1.0, 2.0, kappa=1.0, penalty=0.1), 4))
     0.8077
     """
-    refuse(not_covered)
+    refuse_not_covered(not_covered)
     shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
     signals, noise = _flat_overlaps(classifier, *flat)
     return np.reshape(_accuracy(flat[0], signals, noise), shape)[()]
@@ -134,7 +134,7 @@ def spiked_accuracy(classifier, strengths, sample_ratio, kappas, penalty=None):
     strengths, costs = np.broadcast_arrays(
         checks.in_range("strengths", np.atleast_1d(strengths), 0.0), cost_of(np.atleast_1d(kappas))
     )
-    delta, lam = ratio(sample_ratio), _penalty_of(classifier, penalty)
+    delta, lam = check_sample_ratio(sample_ratio), _penalty_of(classifier, penalty)
     shape = np.broadcast_shapes(strengths.shape[:-1], delta.shape, lam.shape)
     k = strengths.shape[-1]
     rows = [np.broadcast_to(a, (*shape, k)).reshape(-1, k) for a in (strengths, costs)]
@@ -160,7 +160,7 @@ def misaligned_accuracy(classifier, signal_norm, sample_ratio, kappa, cosine, pe
 
     Source: derived.
     """
-    r, omega = signal(signal_norm), checks.in_range("cosine", cosine, 0.0, 1.0)
+    r, omega = check_signal_norm(signal_norm), checks.in_range("cosine", cosine, 0.0, 1.0)
     kappa = np.asarray(kappa, dtype=float)
     r, omega, kappa = np.broadcast_arrays(r, omega, kappa)
     strengths = np.stack([r * omega, r * np.sqrt(1 - omega**2)], -1)
@@ -214,8 +214,12 @@ def penalty_from_alpha(alpha, samples):
 
 
 def _arguments(classifier, signal_norm, sample_ratio, kappa, penalty):
-    r, delta, c = signal(signal_norm), ratio(sample_ratio), cost_of(kappa)
-    shape, *flat = flattened(r, delta, c, _penalty_of(classifier, penalty))
+    shape, *flat = flatten(
+        signal_norm=check_signal_norm(signal_norm),
+        sample_ratio=check_sample_ratio(sample_ratio),
+        kappa=cost_of(kappa),
+        penalty=_penalty_of(classifier, penalty),
+    )
     return shape, flat
 
 

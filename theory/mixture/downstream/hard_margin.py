@@ -6,16 +6,16 @@ r"""Largest-margin classifier and the separability of the data, in the limit of 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import scipy
 
-from theory import checks
 from theory.checks import AssumptionError
-from theory.mixture.roots import falling_root
+from theory.mixture.common import check_sample_ratio, check_signal_norm
+from theory.mixture.roots import find_roots
 
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
+_BELOW = 1e-9  # b of a positive margin exceeds -r; this much below it
+_ABOVE = 1e-3  # delta h2(b) <= 1 keeps b below delta^(-1/2); this much above it
 
 
 def separability_threshold(signal_norm):
@@ -34,20 +34,13 @@ def separability_threshold(signal_norm):
     -------
     float or array
     """
-    r = checks.in_range("signal_norm", signal_norm, 0.0)
-
+    r = check_signal_norm(signal_norm)
     flat = r.ravel()
-    quantile = np.zeros_like(flat)
-    some = flat > 0
-    if np.any(some):
-        squared = flat[some] ** 2
 
-        def balance(q):
-            hazard = _hazard(q)
-            slope = hazard * (hazard - q)
-            return squared * (hazard - q) - q, squared * (slope - 1) - 1
+    def balance(q, squared):
+        return squared * (_hazard(q) - q) - q
 
-        quantile[some] = falling_root(balance, np.zeros_like(squared), squared + 1, "separability threshold")
+    quantile = find_roots(balance, 0.0, flat**2 + 1, (flat**2,), name="separability threshold")
     with np.errstate(over="ignore"):
         return np.exp(-scipy.special.log_ndtr(-quantile)).reshape(r.shape)[()]
 
@@ -60,7 +53,7 @@ def separability_signal(sample_ratio):
 
     Source: derived.
     """
-    delta = checks.in_range("sample_ratio", sample_ratio, 0.0, open_low=True)
+    delta = check_sample_ratio(sample_ratio)
     quantile = np.where(delta > 2, -scipy.special.ndtri(1 / np.maximum(delta, 2.0)), 0.0)
     return np.sqrt(quantile / (_hazard(quantile) - quantile))[()]
 
@@ -83,68 +76,54 @@ def hard_margin_overlaps(strength, sample_ratio, cost):
             f"hard-margin needs separable data: sample_ratio must be < {separability_threshold(r):.6g} (the "
             f"separability threshold at signal_norm = {r:g}), got {delta:g}"
         )
-    points = _Margins(strength, sample_ratio, cost)
-    low, high = -strength - 1e-9, np.sqrt(1 / sample_ratio) + 1e-3
+    points = strength, sample_ratio, cost
+    low, high = -strength - _BELOW, np.sqrt(1 / sample_ratio) + _ABOVE
     b = np.full_like(strength, -np.inf)
-    easy = points.stationary(low)[0] > 0
-    b[easy] = points.take(easy).root("stationary", low[easy], high[easy])
-    hard = ~easy
-    hard[easy] = points.take(easy).margin(b[easy])[0] <= 0  # the root of another branch
-    if np.any(hard):
-        b[hard] = points.take(hard).bracketed_root(low[hard], high[hard])
-    along, _ = points.angle(b)
+    easy = _stationarity(low, *points) > 0
+    b[easy] = _root(_stationarity, low[easy], high[easy], _take(points, easy))
+    hard = _margin(b, *points) <= 0  # not solved yet, or the root of another branch
+    b[hard] = _bracketed_root(low[hard], high[hard], _take(points, hard))
+    along = _cosine(b, *points)
     size = b + strength * along
     return along / size, np.sqrt(sample_ratio * _h2(b)) / size
 
 
-class _Margins(NamedTuple):
-    """Functions of b, with derivatives, for points (strength, ratio, cost), each (n,)."""
+def _squared_cosine(b, strength, ratio, cost):
+    """cos(theta)^2 of the unit vector that reaches the margin r cos(theta) + b; negative where there is none."""
+    return 1 - ratio * _h2(b)
 
-    strength: np.ndarray
-    ratio: np.ndarray
-    cost: np.ndarray
 
-    def take(self, rows):
-        return _Margins(*(field[rows] for field in self))
+def _cosine(b, strength, ratio, cost):
+    return np.sqrt(np.maximum(_squared_cosine(b, strength, ratio, cost), 0.0))
 
-    def angle(self, b):
-        """cos(theta), and delta h1(b)."""
-        return np.sqrt(np.maximum(1 - self.ratio * _h2(b), 0.0)), self.ratio * _h1(b)
 
-    def margin(self, b):
-        along, pull = self.angle(b)
-        return b + self.strength * along, 1 - self.strength * _over(pull, along)
+def _margin(b, strength, ratio, cost):
+    return b + strength * _cosine(b, strength, ratio, cost)
 
-    def margin_slope(self, b):
-        """Falls through 0 where the margin is largest."""
-        along, pull = self.angle(b)
-        return along - self.strength * pull, -_over(
-            pull, along
-        ) - self.strength * self.ratio * scipy.special.ndtr(b)
 
-    def negative_margin(self, b):
-        value, slope = self.margin(b)
-        return -value, -slope
+def _margin_slope(b, strength, ratio, cost):
+    """Slope of the margin, times cos(theta): it falls through 0 where the margin is largest."""
+    return _cosine(b, strength, ratio, cost) - strength * ratio * _h1(b)
 
-    def stationary(self, b):
-        along, pull = self.angle(b)
-        inside = self.ratio * scipy.special.ndtr(b)
-        share = self.cost + (1 - self.cost) * inside
-        density = self.ratio * np.exp(-0.5 * b**2 - _LOG_ROOT_TWO_PI)
-        slope = -_over(pull, along) * share + along * (1 - self.cost) * density
-        return along * share - self.strength * pull, slope - self.strength * inside
 
-    def root(self, name, low, high):
-        return falling_root(getattr(self, name), low, high, "hard margin")
+def _stationarity(b, strength, ratio, cost):
+    share = cost + (1 - cost) * ratio * scipy.special.ndtr(b)
+    return _cosine(b, strength, ratio, cost) * share - strength * ratio * _h1(b)
 
-    def bracketed_root(self, low, high):
-        """The root whose margin is positive: left of the largest margin when c < 1, right of it when c > 1."""
-        middle = self.root("margin_slope", low, high)
-        left = self.root("negative_margin", low, middle)
-        right = self.root("margin", middle, np.maximum(high, 0.0))
-        return self.root(
-            "stationary", np.where(self.cost < 1, left, middle), np.where(self.cost > 1, right, middle)
-        )
+
+def _root(function, low, high, points):
+    return find_roots(function, low, high, points, name="hard margin")
+
+
+def _bracketed_root(low, high, points):
+    """The root whose margin is positive: left of the largest margin when c < 1, right of it when c > 1."""
+    cost = points[2]
+    right = _root(_squared_cosine, low, high, points)
+    middle = _root(_margin_slope, low, right, points)
+    left = _root(_margin, low, middle, points)
+    crosses = _margin(right, *points) < 0
+    right[crosses] = _root(_margin, middle[crosses], right[crosses], _take(points, crosses))
+    return _root(_stationarity, np.where(cost < 1, left, middle), np.where(cost > 1, right, middle), points)
 
 
 def shrunk_hard_margin_cosine(strength, sample_ratio):
@@ -156,9 +135,8 @@ def shrunk_hard_margin_cosine(strength, sample_ratio):
     return np.sqrt(quantile * (_hazard(quantile) - quantile)) + 0 * strength
 
 
-def _over(pull, along):
-    """pull / along, or nan (no Newton step) where b is beyond its range and the angle stays at 90 degrees."""
-    return np.where(along > 0, pull / np.where(along > 0, along, 1.0), np.nan)
+def _take(points, rows):
+    return tuple(values[rows] for values in points)
 
 
 def _h1(b):

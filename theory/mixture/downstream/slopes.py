@@ -11,8 +11,8 @@ import scipy
 
 from theory import checks
 from theory.mixture.downstream.accuracy import _arguments, _flat_overlaps, _known, loss_of
+from theory.mixture.downstream.closed_forms import best_ridge_penalty, ridge_root
 from theory.mixture.downstream.hard_margin import separability_signal
-from theory.mixture.downstream.ridge import best_ridge_penalty, ridge_root
 from theory.mixture.downstream.system import Problem, equations, solve
 
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)

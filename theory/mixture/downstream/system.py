@@ -15,8 +15,8 @@ import numpy as np
 import scipy
 
 from theory.checks import ConvergenceError
+from theory.mixture.downstream.closed_forms import ridge_overlaps, ridge_root
 from theory.mixture.downstream.losses import ConvexLoss
-from theory.mixture.downstream.ridge import ridge_overlaps, ridge_root
 
 TOLERANCE = 1e-12  # relative to the terms of each equation
 _GOAL = 2e-14

@@ -10,7 +10,7 @@ import scipy
 
 from theory import checks
 from theory.checks import AssumptionError
-from theory.mixture.common import flattened, signal
+from theory.mixture.common import check_sigma, check_signal_norm, flatten
 from theory.mixture.projector.negatives import mass_lost
 
 LOSSES = ("spectral", "inner", "euclidean")
@@ -33,13 +33,15 @@ def common_mean_gain(loss, signal_norm, sigma, classes: int):
     """
     loss = checks.choice("loss", loss, LOSSES)
     classes = checks.integer("classes", classes, 2)
-    r, sigma = np.broadcast_arrays(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
+    shape, r, sigma = flatten(signal_norm=check_signal_norm(signal_norm), sigma=check_sigma(sigma))
     v, power = 1 + sigma**2, r**2 / classes
     if loss == "euclidean":
-        return np.ones(r.shape)[()]
-    if loss == "inner":
-        return np.sqrt(v / (v + power))[()]
-    return (np.sqrt(1 + power) * v / (v + power))[()]
+        gain = np.ones_like(r)
+    elif loss == "inner":
+        gain = np.sqrt(v / (v + power))
+    else:
+        gain = np.sqrt(1 + power) * v / (v + power)
+    return np.reshape(gain, shape)[()]
 
 
 def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
@@ -73,7 +75,7 @@ def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
     if loss == "spectral":
         return common_mean_gain(loss, signal_norm, sigma, classes)
     classes = checks.integer("classes", classes, 2)
-    shape, r, sigma = flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
+    shape, r, sigma = flatten(signal_norm=check_signal_norm(signal_norm), sigma=check_sigma(sigma))
     if loss == "euclidean" and np.any(sigma == 0):
         raise AssumptionError(
             "sigma must be > 0 for the euclidean loss: without augmentation W grows without bound"

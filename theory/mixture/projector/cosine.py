@@ -10,12 +10,15 @@ import scipy
 
 from theory import checks
 from theory.checks import AssumptionError
-from theory.mixture.common import flattened, signal, view_variances
-from theory.mixture.quadrature import posterior_pull
-from theory.mixture.roots import falling_root
+from theory.mixture.common import check_sigma, check_signal_norm, flatten, posterior_pull, view_variances
+from theory.mixture.roots import find_roots
 
 _LOWEST_TEMPERATURE = 0.002
 _LOG_GAINS = np.linspace(-4.0, 4.0, 25)
+_LOG_SQUARED_GAINS = (
+    -12.0,
+    30.0,
+)  # gains between e^-6 and e^15: the limit's gain is far from 0, and large near its end
 
 
 def cosine_loss(signal_norm, sigma, temperature, dim, gain, *, views="both") -> float:
@@ -48,12 +51,13 @@ def cosine_gain(signal_norm, sigma, temperature, dim, *, views="both"):
 
     Source: derived.
     """
-    r, sigma = signal(signal_norm), checks.in_range("sigma", sigma, 0.0)
+    r, sigma = check_signal_norm(signal_norm), check_sigma(sigma)
     temperature = checks.in_range("temperature", temperature, _LOWEST_TEMPERATURE)
     dims = checks.in_range("dim", dim, 3)
     if np.any(dims != np.round(dims)):
         raise ValueError(f"dim must be whole numbers, got {checks.show(dims)}")
-    shape, *flat = flattened(r, *view_variances(sigma, views), temperature, dims)
+    v1, v2 = view_variances(sigma, views)
+    shape, *flat = flatten(signal_norm=r, sigma=v1, sigma_other=v2, temperature=temperature, dim=dims)
     return np.reshape([_one_gain(*point) for point in zip(*flat, strict=True)], shape)[()]
 
 
@@ -122,12 +126,11 @@ def cosine_gain_limit(signal_norm, sigma, scale, *, views="both"):
         )
     t = _overlap(1 / scale)
 
-    def falls(log_a):
-        return -_limit_slope(np.exp(log_a), t, r, v1, v2), np.full_like(log_a, np.nan)
+    def slope(log_k, scale, t, r, v1, v2):
+        return _limit_slope(np.exp(log_k) / scale, t, r, v1, v2)
 
-    centre = -np.log(scale)
-    found = falling_root(falls, centre - 12, centre + 30, "cosine limit")
-    return np.reshape(np.exp((found - centre) / 2), shape)[()]
+    log_k = find_roots(slope, *_LOG_SQUARED_GAINS, (scale, t, r, v1, v2), name="cosine limit")
+    return np.reshape(np.exp(log_k / 2), shape)[()]
 
 
 def _margin(signal_norm, sigma, scale, views):
@@ -137,7 +140,7 @@ def _margin(signal_norm, sigma, scale, views):
     v1, v2 = view_variances(sigma, views)
     t, size = _overlap(1 / scale), np.sqrt(v1 * v2)
     q = 1 - t**2
-    pull, _ = posterior_pull(r, v1, t / size)
+    pull = posterior_pull(r, v1, t / size)
     norms = t * q / 2 * size * (1 / v1 - q / v2)
     return shape, _contrast(v1, v2) - norms - q**2 * pull / r**2
 
@@ -149,7 +152,7 @@ def _contrast(v1, v2):
 
 def _limit_world(signal_norm, sigma, scale):
     scale = checks.in_range("scale", scale, 0.0, open_low=True)
-    return flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0), scale)
+    return flatten(signal_norm=check_signal_norm(signal_norm), sigma=check_sigma(sigma), scale=scale)
 
 
 def _overlap(inverse):
@@ -159,7 +162,7 @@ def _overlap(inverse):
 def _limit_slope(a, t, r, v1, v2):
     """Derivative of the limiting loss by A = k / scale."""
     d, size = 1 + a * t, np.sqrt(v1 * v2)
-    pull, _ = posterior_pull(r, v1, a / (size * d))
+    pull = posterior_pull(r, v1, a / (size * d))
     spread = (v1 + r**2) / (2 * v1)
     push = r**2 * _contrast(v1, v2) / size + t * spread + t / (2 * d)
     return spread * a * (d + 1) / d**2 - push - (r**2 * t / (2 * v2) - pull / size) / d**2

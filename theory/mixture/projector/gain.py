@@ -14,12 +14,20 @@ import numpy as np
 
 from theory import checks
 from theory.checks import AssumptionError
-from theory.mixture.common import flattened, signal, view_variances
+from theory.mixture.common import (
+    check_sigma,
+    check_signal_norm,
+    expect_log_cosh,
+    flatten,
+    posterior_pull,
+    view_variances,
+)
 from theory.mixture.projector.cosine import cosine_gain
-from theory.mixture.quadrature import log_cosh, posterior_pull
-from theory.mixture.roots import falling_root
+from theory.mixture.roots import find_roots
 
 LOSSES = ("spectral", "inner", "euclidean", "cosine")
+_ROUNDING = 1e-9  # brackets are opened by this much, so that round-off does not take the root away
+_BELOW_THRESHOLD = 0.5  # the inner-product threshold is never below 1
 
 
 class Metric(NamedTuple):
@@ -60,7 +68,7 @@ def projector_gain(loss, signal_norm, sigma, *, temperature=None, dim=None, view
     float, or an array of the broadcast shape
     """
     loss = checks.choice("loss", loss, LOSSES)
-    r, sigma = signal(signal_norm), checks.in_range("sigma", sigma, 0.0)
+    r, sigma = check_signal_norm(signal_norm), check_sigma(sigma)
     if loss == "cosine":
         for name, value in (("temperature", temperature), ("dim", dim)):
             if value is None:
@@ -112,19 +120,25 @@ def projector_loss(loss, signal_norm, sigma, metric: Metric, dim, *, views="both
         checks.in_range("metric.noise", metric.noise, 0.0),
     )
     dim = checks.in_range("dim", dim, 1)
-    r, sigma = signal(signal_norm), checks.in_range("sigma", sigma, 0.0)
-    r, sigma, a, b, dim = np.broadcast_arrays(r, sigma, a, b, dim)
-    shape, r, v1, v2 = _world(r, sigma, views)
-    a, b, rest = a.ravel(), b.ravel(), dim.ravel() - 1.0
+    shape, r, sigma, a, b, dim = flatten(
+        signal_norm=check_signal_norm(signal_norm),
+        sigma=check_sigma(sigma),
+        metric_signal=a,
+        metric_noise=b,
+        dim=dim,
+    )
+    (v1, v2), rest = view_variances(sigma, views), dim - 1.0
     if loss == "spectral":
         value = -2 * (a * (1 + r**2) + rest * b) + a**2 * (v1 + r**2) * (v2 + r**2) + rest * v1 * v2 * b**2
     elif loss == "inner":
         value = -a * (1 + r**2) - rest * b + v2 / 2 * (a**2 * (v1 + r**2) + rest * v1 * b**2)
-        value = value + log_cosh(r, v1, a)
+        value = value + expect_log_cosh(r, v1, a)
     else:
         spread = (v1 + v2 - 2) / 2
         theta = a / (1 + v2 * a)
-        value = spread * a - 0.5 * np.log1p(v2 * a) - theta * (v1 + 2 * r**2) / 2 + log_cosh(r, v1, theta)
+        value = (
+            spread * a - 0.5 * np.log1p(v2 * a) - theta * (v1 + 2 * r**2) / 2 + expect_log_cosh(r, v1, theta)
+        )
         value = value + rest * (spread * b - 0.5 * np.log1p(v2 * b) - v1 * b / (2 * (1 + v2 * b)))
     return np.reshape(value, shape)[()]
 
@@ -149,16 +163,16 @@ def expansion_threshold(loss, signal_norm):
     """
     loss = checks.choice("loss", loss, LOSSES[:2])
     if loss == "spectral":
-        return np.sqrt(1 + signal(signal_norm) ** 2)[()]
+        return np.sqrt(1 + check_signal_norm(signal_norm) ** 2)[()]
     r = checks.in_range("signal_norm", signal_norm, 0.0, open_low=True)
     flat = r.ravel()
 
-    def shrinks(variance):
+    def shrinks(variance, r):
         v = 1 + variance
-        return posterior_pull(flat, v, v**-2.0)[0] / flat**2 - variance / v, np.nan * v
+        return posterior_pull(r, v, v**-2.0) / r**2 - variance / v
 
-    top = np.sqrt(1 + flat**2) + 1e-9
-    found = falling_root(shrinks, np.full_like(flat, 0.5), top, "expansion threshold")
+    above_spectral = np.sqrt(1 + flat**2) + _ROUNDING
+    found = find_roots(shrinks, _BELOW_THRESHOLD, above_spectral, (flat,), name="expansion threshold")
     return np.reshape(found, r.shape)[()]
 
 
@@ -178,23 +192,19 @@ def local_temperature(loss, signal_norm, sigma, *, relative=True):
     if loss == "euclidean":
         return np.zeros(shape)[()]
 
-    def still_shrinks(log_temperature):
-        inverse = np.exp(-log_temperature)
-        squared = np.maximum(r**2, 1e-300)
-        pull, slope = posterior_pull(r, v, inverse)
-        return pull / squared + v * inverse - 1, -inverse * (slope / squared + v)
+    def still_shrinks(temperature, r, v):
+        return posterior_pull(r, v, 1 / temperature) / r**2 + v / temperature - 1
 
-    low, high = np.log(v), np.log(2 * v + r**2 + 1e-9)
-    positive = np.where(r > 0, 1, 0) > 0
-    temperature = 2 * v
-    if np.any(positive):
-        r, v, low, high = r[positive], v[positive], low[positive], high[positive]
-        temperature[positive] = np.exp(falling_root(still_shrinks, low, high, "local temperature"))
-    return np.reshape(temperature, shape)[()]
+    found = 2 * v  # the limit for a vanishing signal
+    some = r > 0
+    r, v = r[some], v[some]
+    high = (2 * v + r**2) * (1 + _ROUNDING)
+    found[some] = find_roots(still_shrinks, v, high, (r, v), name="local temperature")
+    return np.reshape(found, shape)[()]
 
 
 def _world(signal_norm, sigma, views):
-    shape, r, sigma = flattened(signal(signal_norm), checks.in_range("sigma", sigma, 0.0))
+    shape, r, sigma = flatten(signal_norm=check_signal_norm(signal_norm), sigma=check_sigma(sigma))
     return shape, r, *view_variances(sigma, views)
 
 
@@ -203,13 +213,11 @@ def _spectral(r, v1, v2):
 
 
 def _inner(r, v1, v2):
-    slope = v2 * (v1 + r**2)
+    def balance(a, r, v1, v2):
+        return 1 + r**2 - v2 * (v1 + r**2) * a - posterior_pull(r, v1, a)
 
-    def balance(a):
-        pull, pull_slope = posterior_pull(r, v1, a)
-        return 1 + r**2 - slope * a - pull, -slope - pull_slope
-
-    return falling_root(balance, np.zeros_like(r), (1 + r**2) / slope + 1e-12, "inner product"), 1 / (v1 * v2)
+    high = (1 + r**2) / (v2 * (v1 + r**2)) * (1 + _ROUNDING)
+    return find_roots(balance, 0.0, high, (r, v1, v2), name="inner product"), 1 / (v1 * v2)
 
 
 def _euclidean(r, v1, v2):
@@ -220,11 +228,10 @@ def _euclidean(r, v1, v2):
         )
     across = 2 * spread / (v2 + np.sqrt(v2**2 + 4 * v1 * spread))  # 1 / (1 + v2 b)
 
-    def balance(q):
-        pull, pull_slope = posterior_pull(r, v1, (1 - q) / v2)
-        lack = r**2 - pull
-        value = (spread - v2 * q - v1 * q**2) / 2 - q**2 * lack
-        return value, -v2 / 2 - v1 * q - 2 * q * lack - q**2 * pull_slope / v2
+    def balance(q, r, v1, v2):
+        lack = r**2 - posterior_pull(r, v1, (1 - q) / v2)
+        return (v1 + v2 - 2 - v2 * q - v1 * q**2) / 2 - q**2 * lack
 
-    along = falling_root(balance, np.zeros_like(r), across * (1 + 1e-12), "euclidean")
+    high = np.minimum(across * (1 + _ROUNDING), 1.0)
+    along = find_roots(balance, 0.0, high, (r, v1, v2), name="squared distance")
     return (1 / along - 1) / v2, (1 / across - 1) / v2

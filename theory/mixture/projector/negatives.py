@@ -64,7 +64,7 @@ def finite_negatives_metric(signal_norm, sigma, dim: int, negatives: int) -> Met
     )
     if not found.success:
         raise ConvergenceError(f"finite negatives: {found.message} at {world}")
-    return Metric(*(float(value) for value in np.exp(found.x)))
+    return Metric(*np.exp(found.x))
 
 
 def _loss(r, v, dim, negatives, a, b):

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 import theory
-from theory.mixture.quadrature import log_cosh, posterior_pull
+from theory.mixture.common import expect_log_cosh, posterior_pull
 
 WORLDS = [(1.5, 0.8), (0.5, 1.5), (3.0, 2.0)]
 
@@ -15,16 +15,28 @@ WORLDS = [(1.5, 0.8), (0.5, 1.5), (3.0, 2.0)]
 @pytest.mark.parametrize("variance", [0.5, 1.0, 3.0, 20.0])
 @pytest.mark.parametrize("r", [0.1, 1.0, 5.0, 12.0])
 def test_nishimori_identity(r, variance):
-    pull, _ = posterior_pull(np.array([r]), np.array([variance]), np.array([1 / variance]))
-    assert pull[0] / r**2 == pytest.approx(1, abs=1e-11)
+    assert posterior_pull(r, variance, 1 / variance) / r**2 == pytest.approx(1, abs=1e-13)
 
 
 def test_pull_is_the_derivative_of_log_cosh():
-    r, v, c = (np.array([value]) for value in (1.3, 1.7, 0.4))
-    slope = (log_cosh(r, v, c + 1e-5) - log_cosh(r, v, c - 1e-5)) / 2e-5
-    assert posterior_pull(r, v, c)[0] == pytest.approx(slope, rel=1e-9)
-    change = (posterior_pull(r, v, c + 1e-5)[0] - posterior_pull(r, v, c - 1e-5)[0]) / 2e-5
-    assert posterior_pull(r, v, c)[1] == pytest.approx(change, rel=1e-8)
+    r, v, c = 1.3, 1.7, 0.4
+    slope = (expect_log_cosh(r, v, c + 1e-5) - expect_log_cosh(r, v, c - 1e-5)) / 2e-5
+    assert posterior_pull(r, v, c) == pytest.approx(slope, rel=1e-9)
+
+
+def test_averages_are_exact_from_weak_to_saturated_signals(seed):
+    """Against a plain trapezoid rule with a step that resolves the poles of tanh."""
+    rng = np.random.default_rng([seed, 4])
+    r, v, c = (np.exp(rng.uniform(*ends, 30)) for ends in ((-4, 3), (-1, 2), (-4, 1)))
+    grid, step = np.linspace(-9.5, 9.5, 400_001, retstep=True)
+    weights = np.exp(-0.5 * grid**2) * step / np.sqrt(2 * np.pi)
+    for point in zip(r, v, c, strict=True):
+        signal, variance, sharpness = point
+        x = signal * (signal + np.sqrt(variance) * grid)
+        pull = weights @ (x * np.tanh(x * sharpness))
+        assert posterior_pull(*point) == pytest.approx(pull, rel=1e-12)
+        log_cosh = weights @ (np.logaddexp(x * sharpness, -x * sharpness) - np.log(2))
+        assert expect_log_cosh(*point) == pytest.approx(log_cosh, rel=1e-12, abs=1e-14)
 
 
 @pytest.mark.parametrize("views", ["both", "clean anchor", "clean negatives"])
