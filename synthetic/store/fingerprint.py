@@ -4,67 +4,114 @@ import dataclasses
 import hashlib
 import inspect
 import json
-from pathlib import Path
+import sys
 
 import numpy as np
 
+from synthetic.store.closure import PACKAGES, import_closure, project_files
 from synthetic.store.versions import recorded_versions
 
-_SOURCE_ROOT = Path(__file__).resolve().parent.parent.parent
-_SOURCE_FOLDERS = ("theory", "synthetic", "neural")
+_FORMAT = 2  # of what is hashed here; another number empties every store
+_PLAIN = (bool, int, float, str)
 
 
-def environment():
-    """Hash of the versions of Python and of the recorded packages, and of all source files on the disk.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits: sha256 over the versions and all ``*.py`` files of theory, synthetic and neural.
-    """
-    digest = hashlib.sha256(json.dumps(recorded_versions()).encode())
-    for folder in _SOURCE_FOLDERS:
-        for path in sorted((_SOURCE_ROOT / folder).rglob("*.py")):
-            digest.update(f"{path.relative_to(_SOURCE_ROOT)}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+def _digest(content):
+    return hashlib.sha256(content).hexdigest()
 
 
-LOADED = environment()  # of the code that this process runs, whatever is edited afterwards
+LOADED = {name: _digest(content) for name, content in project_files().items()}
+_FIRST_SEEN = {}  # digests of files outside the project, such as a user's own script
 
 
-def fingerprint(function, point):
-    """Hash of a function, the point it is called at, the versions and the source files.
+class Sources:
+    """The source files that a function needs at some points, as they are on the disk now.
 
     Parameters
     ----------
     function : callable
-        Function defined at the top level of a module that is a file.
-    point : object
-        See `canonical`.
+    points : sequence
+        The files of functions and classes inside the points count too.
+
+    Attributes
+    ----------
+    digests : dict of str to str
+        sha256 of every file of the import closure (see `synthetic.store.closure`), by its path.
+    edited : bool
+        Whether one of them was edited or added since this process loaded the project. Of a file outside the project
+        it is only known whether it was edited since the first sweep that needed it.
+    """
+
+    def __init__(self, function, points):
+        _qualified_name(function)
+        modules = {module for point in points for module in _modules_of(point)}
+        contents = import_closure(sorted({function.__module__, *modules}))
+        self.digests = {name: _digest(content) for name, content in contents.items()}
+        self.edited = any(_edited(name, digest) for name, digest in self.digests.items())
+
+
+def _edited(name, digest):
+    if name.split("/")[0] in PACKAGES:
+        return LOADED.get(name) != digest
+    return _FIRST_SEEN.setdefault(name, digest) != digest
+
+
+def loaded_environment(names):
+    """Hash of the versions of Python and the recorded packages, and of source files as this process loaded them.
+
+    Two processes that agree on it compute the same results.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Paths as in `Sources`. Files outside the project do not count.
 
     Returns
     -------
     str
-        64 hexadecimal digits: sha256 over the function's qualified name and the file that defines it, the
-        canonical form of the point, and the `environment` as it was when this process loaded it.
+        64 hexadecimal digits.
+    """
+    digests = {name: LOADED[name] for name in names if name in LOADED}
+    return _digest(json.dumps([recorded_versions(), digests], sort_keys=True).encode())
+
+
+def fingerprint(function, point, digests=None):
+    """Hash of a function, the point it is called at, the versions, and the source files that both need.
+
+    Parameters
+    ----------
+    function : callable
+        Function defined at the top level of a module.
+    point : object
+        See `canonical`.
+    digests : dict of str to str, optional
+        Of `Sources`; found from the function and the point when left out.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits: sha256 over the function's qualified name, the canonical form of the point, the
+        versions of Python and the recorded packages, and the source files in the import closure of the function
+        and the point.
 
     Raises
     ------
     ValueError
-        When the function has no name that says what it does (a lambda, a partial, a function defined inside
-        another one or in a notebook cell), or the point holds a value without canonical form.
+        When the name of the function does not lead back to it (a lambda, a partial, a bound method, a wrapper, a
+        function defined inside another one or in a notebook cell), or the point holds a value without canonical
+        form.
 
     Notes
     -----
     Source: derived.
     """
     parts = {
+        "format": _FORMAT,
         "function": _qualified_name(function),
         "point": canonical(point),
-        "file": _file_hash(function),
-        "environment": LOADED,
+        "versions": recorded_versions(),
+        "sources": Sources(function, [point]).digests if digests is None else digests,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return _digest(json.dumps(parts, sort_keys=True).encode())
 
 
 def canonical(value, name="point"):
@@ -73,63 +120,82 @@ def canonical(value, name="point"):
     Parameters
     ----------
     value : object
-        None, bool, number, text, numpy scalar or array, top-level function or class, dataclass, or a list,
-        tuple or dict (with text keys) of these. Lists and tuples count as equal; 1, 1.0 and True do not.
+        None, bool, number, text, numpy scalar or array, top-level function or class, dataclass, named tuple, or a
+        list, tuple or dict (with text keys) of these. Lists and tuples count as equal; 1, 1.0, True and
+        numpy.int64(1) do not.
     name : str
         What to call the value in an error message.
 
     Returns
     -------
     object
-        Nested lists and dicts of plain values; a dataclass keeps the name of its class, an array its dtype
-        and shape.
+        Nested lists and dicts of plain values. A dataclass and a named tuple keep the name of their class, an array
+        and a numpy scalar their dtype and shape.
 
     Raises
     ------
     ValueError
-        When the value, or a value inside it, is of another kind.
+        When the value, or a value inside it, is of another kind. Subclasses of the kinds above are refused, because
+        they may hold more than is seen here: a masked array its mask, for example.
 
     Examples
     --------
     >>> canonical({"weights": (1, 2.5)})
     {'weights': [1, 2.5]}
     """
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or type(value) in _PLAIN:
         return value
-    if isinstance(value, np.ndarray):
+    if type(value) is np.ndarray or isinstance(value, np.generic):
         if value.dtype.hasobject:
             raise ValueError(f"{name} must not be an array of Python objects")
-        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return {"array": str(value.dtype), "shape": list(value.shape), "sha256": digest}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, list | tuple):
+        digest = _digest(np.ascontiguousarray(value).tobytes())
+        kind = "array" if isinstance(value, np.ndarray) else "scalar"
+        return {kind: str(value.dtype), "shape": list(value.shape), "sha256": digest}
+    if type(value) in (list, tuple):
         return [canonical(item, f"{name}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+    if type(value) is dict and all(type(key) is str for key in value):
         return {key: canonical(item, f"{name}[{key!r}]") for key, item in value.items()}
     if inspect.isfunction(value) or inspect.isclass(value):
-        return {"object": _qualified_name(value)}
-    if dataclasses.is_dataclass(value):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {"object": _qualified_name(value, name)}
+    if (fields := _fields(value)) is not None:
         fields = {key: canonical(item, f"{name}.{key}") for key, item in fields.items()}
-        return {"class": _qualified_name(type(value)), "fields": fields}
+        return {"class": _qualified_name(type(value), f"the class of {name}"), "fields": fields}
     raise ValueError(
         f"{name} must be made of plain values, arrays and dataclasses, got {type(value).__name__}: {value!r}"
     )
 
 
-def _qualified_name(thing):
-    name = getattr(thing, "__qualname__", None)
-    if name is None or "<" in name or thing.__module__ == "__main__":
+def _fields(value):
+    """Named parts of a dataclass or a named tuple; None for anything else."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return value._asdict()
+    return None
+
+
+def _modules_of(value):
+    """Modules of the functions and classes inside a value."""
+    if inspect.isfunction(value) or inspect.isclass(value):
+        yield value.__module__
+    elif (fields := _fields(value)) is not None:
+        yield type(value).__module__
+        for item in fields.values():
+            yield from _modules_of(item)
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _modules_of(item)
+
+
+def _qualified_name(thing, name="function"):
+    """Module and name of a function or class, after checking that they lead back to this very object."""
+    module, path = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+    found = sys.modules.get(module) if module != "__main__" else None
+    for part in path.split(".") if found and path else ():
+        found = getattr(found, part, None)
+    if found is not thing:
         raise ValueError(
-            f"function must be defined at the top level of a module to be stored by name, got {thing!r}; "
-            "pass cache=None to run it without storing"
+            f"{name} must be defined at the top level of a module and be found there under its own name, got "
+            f"{thing!r}; pass cache=None to run it without storing"
         )
-    return f"{thing.__module__}.{name}"
-
-
-def _file_hash(function):
-    try:
-        return hashlib.sha256(Path(inspect.getsourcefile(function)).read_bytes()).hexdigest()
-    except TypeError:
-        return None
+    return f"{module}.{path}"

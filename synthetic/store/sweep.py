@@ -1,10 +1,8 @@
 """One function at many points: in parallel, resumable, every result stored under the hash of what made it."""
 
-import hashlib
 import io
 import itertools
 import os
-import pickle
 import sys
 import traceback
 import warnings
@@ -12,15 +10,22 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits
 
-from neural.files import write_atomically
 from neural.progress import LineReporter
-from synthetic.store.files import clone_root
-from synthetic.store.fingerprint import LOADED, environment, fingerprint
+from synthetic.store.fingerprint import LOADED, Sources, fingerprint, loaded_environment
+from synthetic.store.results import (
+    default_cache,
+    read_result,
+    result_path,
+    warn_once,
+    why_unwritable,
+    write_result,
+)
 
 DEFAULT = object()
 _OTHER_CODE = "worker and caller loaded different source files or versions; start both anew"
@@ -110,14 +115,16 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
     """Return ``[function(point) for point in points]``, computed in parallel and remembered.
 
     A result is stored as soon as it is there, so an interrupted sweep goes on where it stopped. It is found
-    again only by the same function at an equal point, with the same versions of Python and the numerical
-    packages and unchanged source files (see `synthetic.store.fingerprint`). Every point runs on one thread whatever
-    `jobs` is, so that the numbers do not depend on `jobs`.
+    again only by the same function at an equal point, with the same versions of Python and the numerical packages,
+    and while the source files that the function and the point import are unchanged (see
+    `synthetic.store.closure`). Every point runs on one thread whatever `jobs` is, so that the numbers do not depend
+    on `jobs`. Where a result cannot be stored, it is used all the same, and a line on standard error says so.
 
     Workers are processes on this machine, or what a surrounding ``joblib.parallel_config`` says: threads with
-    ``"threading"``, the workers of a cluster with ``"dask"``. When source files were edited after this process
-    loaded them, results are neither read nor stored. Points are computed by the code that this process loaded:
-    for a worker process that loaded other source files by this process, while on a cluster they fail.
+    ``"threading"``, the workers of a cluster with ``"dask"``. When one of these source files was edited after this
+    process loaded it, results are neither read nor stored. Points are computed by the code that this process loaded.
+    Where a worker process loaded other source files, this process computes its points instead; on a cluster such
+    points fail.
 
     Parameters
     ----------
@@ -160,25 +167,28 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     points = list(points)
     folder = default_cache() if cache is DEFAULT else cache
-    edited = folder is not None and environment() != LOADED
-    paths = _paths(function, points, None if edited else folder)
-    results = {} if os.environ.get("PROJHEAD_FRESH") == "1" else _stored(paths)
+    paths, files, edited = _paths(function, points, folder)
+    fresh = os.environ.get("PROJHEAD_FRESH") == "1"
+    results = {} if fresh else _stored(paths)
     report = _reporter(label or getattr(function, "__name__", "sweep"), len(points), len(results), progress)
     if edited:
         report.say("source files were edited since this process started: nothing is read or stored")
-    tasks = [
-        _Task(function, index, points[index], path)
-        for index, path in enumerate(paths)
-        if index not in results
-    ]
+    missing = [index for index in range(len(points)) if index not in results]
+    if any(paths[index] for index in missing) and (problem := why_unwritable(Path(folder).absolute())):
+        _say_not_stored(problem)
+        paths = [None] * len(points)
+    loaded = loaded_environment(files)
+    tasks = [_Task(function, index, points[index], paths[index], files, loaded) for index in missing]
     failures, done = [], len(results)
-    for index, result, error in _computed(tasks, jobs):
-        if error is None:
-            results[index] = result
-            if on_result is not None:
-                on_result(index, result)
+    for outcome in _computed(tasks, jobs):
+        if outcome.error:
+            failures.append(Failure(outcome.index, points[outcome.index], outcome.error))
         else:
-            failures.append(Failure(index, points[index], error))
+            results[outcome.index] = outcome.result
+            if on_result is not None:
+                on_result(outcome.index, outcome.result)
+        if outcome.not_stored:
+            _say_not_stored(outcome.not_stored)
         done += 1
         report(done / len(points), f"{done} of {len(points)} points")
     if failures:
@@ -196,24 +206,6 @@ def default_jobs():
     return effective_n_jobs(None)
 
 
-def default_cache():
-    """Folder of stored results when `sweep` is given none.
-
-    Returns
-    -------
-    pathlib.Path or None
-        ``$PROJHEAD_CACHE`` (None for the word ``off``), else ``.cache/sweep`` in the clone, else
-        ``~/.cache/projhead/sweep``.
-    """
-    chosen = os.environ.get("PROJHEAD_CACHE")
-    if chosen == "off":
-        return None
-    if chosen:
-        return Path(chosen)
-    root = clone_root()
-    return root / ".cache" / "sweep" if root else Path.home() / ".cache" / "projhead" / "sweep"
-
-
 def _reporter(label, total, known, shown):
     """Printer of the progress lines, which says first how many results were stored before."""
     stream = sys.stdout if shown else io.StringIO()
@@ -224,67 +216,74 @@ def _reporter(label, total, known, shown):
 
 
 def _paths(function, points, folder):
-    if folder is None:
-        return [None] * len(points)
-    keys = [fingerprint(function, point) for point in points]
-    return [Path(folder).absolute() / key[:2] / key for key in keys]
+    """File of every result (None: not stored), the source files that count, and whether one of them was edited."""
+    nowhere = [None] * len(points)
+    if folder is None or not points:
+        return nowhere, tuple(LOADED), False
+    sources = Sources(function, points)
+    keys = [fingerprint(function, point, sources.digests) for point in points]
+    paths = nowhere if sources.edited else [result_path(folder, key) for key in keys]
+    return paths, tuple(sources.digests), sources.edited
 
 
 def _stored(paths):
-    results = {}
-    for index, path in enumerate(paths):
-        if path is not None and (content := _read_checked(path)) is not None:
-            results[index] = pickle.loads(content)
-    return results
+    found = {index: read_result(path) for index, path in enumerate(paths) if path is not None}
+    return {index: result[0] for index, result in found.items() if result}
 
 
-def _read_checked(path):
-    """Content of a stored file, None where it is missing or its checksum does not fit."""
-    try:
-        stored = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    checksum, content = stored[:32], stored[32:]
-    return content if hashlib.sha256(content).digest() == checksum else None
+def _say_not_stored(problem):
+    warn_once(f"projhead: results are used but not stored, so they will be computed again: {problem}")
 
 
-def _write_checked(path, result):
-    content = pickle.dumps(result)
-    write_atomically({path: hashlib.sha256(content).digest() + content})
+class _Outcome(NamedTuple):
+    """What became of one point: a result, or the traceback of an error; and why the result is not stored."""
+
+    index: int
+    result: object = None
+    error: str = ""
+    not_stored: str = ""
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One point to compute, and where its result belongs."""
+    """One point to compute, where its result belongs, and the code that it must be computed by."""
 
     function: object
     index: int
     point: object
     path: Path | None
-    loaded: str = LOADED
+    files: tuple[str, ...]
+    loaded: str
 
     def run(self):
-        """(index, result, traceback or None); the result is stored."""
+        """Compute and store the result."""
         try:
             with _one_thread():
                 result = self.function(self.point)
-            if self.path is not None:
-                _write_checked(self.path, result)
         except Exception:
-            return self.index, None, traceback.format_exc()
-        return self.index, result, None
+            return _Outcome(self.index, error=traceback.format_exc())
+        return self.store(result)
+
+    def store(self, result):
+        """Outcome of a result, after it was stored."""
+        return _Outcome(self.index, result, not_stored=write_result(self.path, result) if self.path else "")
 
     def run_in_worker(self):
         """As `run`, unless this process loaded other source files or versions than the one that made the task."""
-        return self.run() if self.loaded == LOADED else self.not_finished(_OTHER_CODE)
+        if loaded_environment(self.files) != self.loaded:
+            return self.not_finished(_OTHER_CODE)
+        outcome = self.run()
+        if "cannot be pickled" in outcome.not_stored:  # then it cannot be sent to the caller either
+            return _Outcome(self.index, error=outcome.not_stored)
+        return outcome
 
     def not_finished(self, why):
-        """What `run` returns, for a task that no worker could finish."""
-        return self.index, None, f"not finished: {why}"
+        """Outcome of a task that no worker could finish."""
+        return _Outcome(self.index, error=f"not finished: {why}")
 
 
 def _computed(tasks, jobs):
-    """Yield (index, result, traceback or None) of every task, as they finish."""
+    """Yield the outcome of every task, as they finish."""
     if not tasks:
         return
     client = getattr(get_active_backend()[0], "client", None)
@@ -302,8 +301,8 @@ def _in_workers(tasks, workers):
     parallel = Parallel(workers, prefer="processes", return_as="generator_unordered", batch_size=1)
     try:
         for done in parallel(delayed(task.run_in_worker)() for task in tasks):
-            task = waiting.pop(done[0])
-            yield task.run() if done[2] == task.not_finished(_OTHER_CODE)[2] else done
+            task = waiting.pop(done.index)
+            yield task.run() if done.error == task.not_finished(_OTHER_CODE).error else done
     except BrokenExecutor as error:
         yield from (task.not_finished(error) for task in waiting.values())
 
@@ -319,12 +318,10 @@ def _on_cluster(tasks, client):
     for future in as_completed(futures):
         task = futures.pop(future)
         try:
-            index, result, error = future.result()
+            done = future.result()
         except Exception as lost:
-            index, result, error = task.not_finished(lost)
-        if error is None and task.path is not None:
-            _write_checked(task.path, result)
-        yield index, result, error
+            done = task.not_finished(lost)
+        yield done if done.error else task.store(done.result)
 
 
 @contextmanager

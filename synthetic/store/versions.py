@@ -1,7 +1,8 @@
 """The versions that numbers are recorded with."""
 
+import functools
 import platform
-from importlib.metadata import version
+from importlib import metadata
 
 PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "scikit-image", "kornia")
 
@@ -20,5 +21,8 @@ def recorded_versions(*others):
     """
     return {
         "python": platform.python_version(),
-        **{package: version(package) for package in (*PACKAGES, *others)},
+        **{package: _version(package) for package in (*PACKAGES, *others)},
     }
+
+
+_version = functools.cache(metadata.version)  # looking it up takes about a millisecond

@@ -1,13 +1,13 @@
 import os
 import time
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 import pytest
 
-from synthetic.store.fingerprint import LOADED, canonical, fingerprint
-from synthetic.store.sweep import SweepError, default_cache, grid, sweep
+from synthetic.store import results
+from synthetic.store.results import default_cache
+from synthetic.store.sweep import SweepError, grid, sweep
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def growing(point):
 @pytest.fixture(autouse=True)
 def unedited(monkeypatch):
     """Source files that are edited while the tests run do not matter to them."""
-    monkeypatch.setattr(import_module("synthetic.store.sweep"), "environment", lambda: LOADED)
+    monkeypatch.setattr("synthetic.store.fingerprint._edited", lambda name, digest: False)
 
 
 def calls(log):
@@ -131,14 +131,57 @@ def test_a_failing_point_does_not_lose_the_others(cache, log, jobs):
     assert calls(log) == []
 
 
-def test_a_result_that_cannot_be_stored_is_a_failure(cache):
-    with pytest.raises(SweepError, match="pickle"):
-        sweep(make_unstorable, [Point(1.0)], cache=cache, progress=False)
-    assert stored_files(cache) == []
-
-
 def make_unstorable(point):
     return lambda: point
+
+
+def test_a_result_that_cannot_be_pickled_is_used_and_not_stored(cache, capsys):
+    (result,) = sweep(make_unstorable, [Point(1.0)], cache=cache, progress=False)
+    assert result() == Point(1.0)
+    assert stored_files(cache) == []
+    assert "not stored, so they will be computed again: a result cannot be pickled" in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_leave_its_worker_is_a_failure(cache):
+    with pytest.raises(SweepError, match="(?s)2 of 2 points failed.*cannot be pickled"):
+        sweep(make_unstorable, [Point(1.0), Point(2.0)], jobs=2, cache=cache, progress=False)
+
+
+def test_a_store_that_cannot_be_made_loses_no_result(tmp_path, log, capsys):
+    (tmp_path / "file").write_text("")
+    points = [Point(4.0, str(log)), Point(9.0, str(log))]
+    for jobs in (1, 2):
+        results = sweep(logged_root, points, jobs=jobs, cache=tmp_path / "file" / "cache", progress=False)
+        assert [result["root"] for result in results] == [2, 3]
+    assert len(calls(log)) == 4
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 1 and "not stored" in printed[0] and str(tmp_path / "file" / "cache") in printed[0]
+
+
+def test_a_folder_is_tried_before_anything_is_computed(cache, log, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(
+        "synthetic.store.sweep.why_unwritable", lambda folder: seen.append(calls(log)) or "no"
+    )
+    assert sweep(logged_root, [Point(4.0, str(log))], cache=cache, progress=False) == [{"root": 2.0}]
+    assert seen == [[]] and len(calls(log)) == 1 and stored_files(cache) == []
+
+
+def test_a_disk_that_fills_up_loses_no_result(cache, monkeypatch, capsys):
+    def full(contents):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results, "write_atomically", full)
+    found = sweep(logged_root, [Point(4.0), Point(9.0)], cache=cache, progress=False)
+    assert [result["root"] for result in found] == [2, 3]
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 1 and "No space left on device" in printed[0]
+
+
+def test_a_relative_cache_is_meant_from_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROJHEAD_CACHE", "here")
+    assert default_cache() == tmp_path / "here"
 
 
 def test_the_numbers_do_not_depend_on_jobs(seed):
@@ -195,44 +238,6 @@ def test_a_function_without_a_name_is_refused_only_when_it_would_be_stored(cache
     with pytest.raises(ValueError, match="top level of a module"):
         sweep(lambda point: point, [1.0], cache=cache)
     assert sweep(lambda point: point, [1.0], cache=None, progress=False) == [1.0]
-
-
-def test_points_that_differ_have_different_fingerprints():
-    points = [
-        1,
-        1.0,
-        True,
-        "1",
-        None,
-        [1],
-        {"a": 1},
-        {"b": 1},
-        Point(1),
-        Point(1.0),
-        np.zeros(2),
-        np.zeros(2, np.float32),
-        np.zeros((2, 1)),
-        np.array([0.0, np.nextafter(0, 1)]),
-        {"a": 1.0, "b": Point(2.0)},
-    ]
-    assert len({fingerprint(logged_root, point) for point in points}) == len(points)
-    assert fingerprint(logged_root, 1) != fingerprint(blas_product, 1)
-
-
-def test_equal_points_have_equal_fingerprints():
-    def key(point):
-        return fingerprint(logged_root, point)
-
-    assert key({"a": 1, "b": (2.0, None)}) == key({"b": [np.float64(2.0), None], "a": np.int64(1)})
-    assert key(np.arange(6.0).reshape(2, 3).T) == key(np.ascontiguousarray(np.arange(6.0).reshape(2, 3).T))
-
-
-@pytest.mark.parametrize(
-    "value, name", [({"a": [{1, 2}]}, r"point\['a'\]\[0\]"), (np.array([{}]), "point"), ({1: 2}, "point")]
-)
-def test_a_point_without_canonical_form_is_refused(value, name):
-    with pytest.raises(ValueError, match=f"^{name} must"):
-        canonical(value)
 
 
 @pytest.mark.filterwarnings("error")

@@ -146,6 +146,13 @@ def test_editing_a_called_function_computes_again(clone):
     assert run(clone, 3) == (12, 3)
 
 
+def test_editing_a_file_that_is_not_imported_keeps_the_results(clone):
+    assert run(clone, 3) == (9, 3)
+    (clone / "theory" / "other.py").write_text('"""Another formula."""\n')
+    (clone / "neural" / "__init__.py").write_text('"""Another word."""\n')
+    assert run(clone, 3) == (9, 0)
+
+
 def test_a_worker_that_dies_is_reported(clone):
     message, _ = start(clone, 20, JOBS, FATAL="7").communicate(timeout=60)
     assert "of 20 points failed" in message and "not finished" in message
