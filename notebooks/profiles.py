@@ -79,45 +79,6 @@ SETTINGS = {
         "quick": {"p_drops": (0.0, 0.25, 0.5, 0.75, 1.0), "members": 4, "epochs": 10, "width": 16},
         "full": {"p_drops": (0.0, 0.25, 0.5, 0.75, 1.0), "members": 32, "epochs": 40, "width": 32},
     },
-    "06_expansion_or_shrinkage": {
-        "smoke": {
-            "replicates": 2,
-            "steps": 40,
-            "sigmas": (0.6, 1.5),
-            "phase_sigmas": (0.3, 1.0),
-            "scales": (3.0, 30.0),
-            "local_sigmas": (0.5, 2.0),
-            "batches": 2,
-        },
-        "quick": {
-            "replicates": 4,
-            "steps": 200,
-            "sigmas": (0.4, 0.8, 1.5, 2.5),
-            "phase_sigmas": (0.25, 0.5, 0.75, 1.1),
-            "scales": (2.0, 6.0, 20.0, 60.0),
-            "local_sigmas": (0.3, 0.6, 1.0, 1.5, 2.0, 2.5),
-            "batches": 10,
-        },
-        "full": {
-            "replicates": 16,
-            "steps": 800,
-            "sigmas": (0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 3.0),
-            "phase_sigmas": (0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.3),
-            "scales": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0),
-            "local_sigmas": (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0),
-            "batches": 100,
-        },
-    },
-    "07_downstream_accuracy": {
-        "smoke": {"repeats": 8, "dim": 40},
-        "quick": {"repeats": 48, "dim": 150},
-        "full": {"repeats": 400, "dim": 400},
-    },
-    "08_where_expansion_hurts": {
-        "smoke": {"repeats": 8, "dim": 20, "grid": 15},
-        "quick": {"repeats": 24, "dim": 100, "grid": 60},
-        "full": {"repeats": 200, "dim": 200, "grid": 200},
-    },
     "09_absent_features": {
         "smoke": {"points": 3, "markers": 3},
         "quick": {"points": 12, "markers": 12},
@@ -328,40 +289,6 @@ SETTINGS = {
                 "inner_steps": (1, 2, 5, 10),
                 "proximals": (0.0, 0.1, 1.0, 10.0),
                 **_HEADS,
-            },
-        }.items()
-    },
-    "20_projector_on_images": {
-        profile: {
-            "base": IMAGE_BASE[profile],
-            "members": IMAGE_MEMBERS[profile],
-            "p_drop": 0.0,
-            **axes,
-        }
-        for profile, axes in {
-            "smoke": {
-                "sigmas": (0.4, 1.5),
-                "scales": (6.0,),
-                "strengths": (0.0, 1.0),
-                "components": 4,
-                "steps": 40,
-                "views": 8,
-            },
-            "quick": {
-                "sigmas": (0.4, 0.8, 1.5, 2.5),
-                "scales": (2.0, 6.0, 20.0),
-                "strengths": (0.0, 0.5, 1.0, 1.5),
-                "components": 8,
-                "steps": 200,
-                "views": 16,
-            },
-            "full": {
-                "sigmas": (0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 3.0),
-                "scales": (1.0, 2.0, 6.0, 20.0, 60.0),
-                "strengths": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5),
-                "components": 8,
-                "steps": 800,
-                "views": 48,
             },
         }.items()
     },

@@ -1,5 +1,7 @@
 """Notebook 07: downstream accuracy against expansion, samples and penalty, theory lines and Monte Carlo dots."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import ndtr
@@ -8,9 +10,23 @@ import theory
 from notebooks.figure import apply_style
 from notebooks.panels.shared import PALETTE, estimate
 from synthetic.mixture.downstream import Downstream
+from synthetic.mixture.settings import CLASSIFIERS, five_classifiers
 
+PROFILES = {
+    "smoke": {
+        "repeats": 8,
+        "dim": 40,
+    },
+    "quick": {
+        "repeats": 48,
+        "dim": 150,
+    },
+    "full": {
+        "repeats": 400,
+        "dim": 400,
+    },
+}
 SIGNAL = 1.5
-CLASSIFIERS = {"ridge": 0.1, "logistic": 0.1, "hinge": 0.1, "hard-margin": None, "averaging": None}
 KAPPAS = (-0.7, -0.4, 0.0, 0.6, 1.5)
 RATIOS = (0.5, 1.0, 2.0, 4.0, 8.0)
 PENALTIES = (1e-3, 1e-2, 0.1, 1.0, 10.0)
@@ -19,16 +35,16 @@ RATIO = 2.0
 _MARKERS = "osD^v"
 
 
-def simulations(seed: int, *, dim: int) -> dict[str, list[Downstream]]:
+def simulations(seed: int, *, dim: int) -> dict[str, Sequence[Downstream]]:
     """Points of the three panels; the first runs over kappa, the others over ratio or penalty at three kappas."""
 
-    def point(name, ratio, kappas, penalty):
-        return Downstream(name, SIGNAL, round(ratio * dim), dim, kappas, penalty or 0.0, seed=seed)
+    def logistic(ratio, penalty):
+        return Downstream("logistic", SIGNAL, round(ratio * dim), dim, SHOWN_KAPPAS, penalty, seed=seed)
 
     return {
-        "kappa": [point(name, RATIO, KAPPAS, penalty) for name, penalty in CLASSIFIERS.items()],
-        "ratio": [point("logistic", ratio, SHOWN_KAPPAS, 0.1) for ratio in RATIOS],
-        "penalty": [point("logistic", RATIO, SHOWN_KAPPAS, penalty) for penalty in PENALTIES],
+        "kappa": five_classifiers(SIGNAL, RATIO, dim, KAPPAS, seed),
+        "ratio": [logistic(ratio, 0.1) for ratio in RATIOS],
+        "penalty": [logistic(RATIO, penalty) for penalty in PENALTIES],
     }
 
 

@@ -1,4 +1,4 @@
-"""Notebook 06: gains of all losses against augmentation, the cosine phase diagram, the local question."""
+"""Notebook 06: gains of all losses against augmentation, the phase diagram of the cosine, the gradient at the start."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,9 +7,37 @@ import theory
 from notebooks.figure import apply_style
 from notebooks.panels.shared import PALETTE, estimate
 from synthetic.mixture.projectors import ProjectorTraining
+from synthetic.mixture.settings import DIM, LOCAL_TEMPERATURE, SIGNAL_NORM, local_gradient
 
-SIGNAL = 1.5
-DIM = 8
+PROFILES = {
+    "smoke": {
+        "replicates": 2,
+        "steps": 40,
+        "sigmas": (0.6, 1.5),
+        "phase_sigmas": (0.3, 1.0),
+        "scales": (3.0, 30.0),
+        "local_sigmas": (0.5, 2.0),
+        "batches": 2,
+    },
+    "quick": {
+        "replicates": 4,
+        "steps": 200,
+        "sigmas": (0.4, 0.8, 1.5, 2.5),
+        "phase_sigmas": (0.25, 0.5, 0.75, 1.1),
+        "scales": (2.0, 6.0, 20.0, 60.0),
+        "local_sigmas": (0.3, 0.6, 1.0, 1.5, 2.0, 2.5),
+        "batches": 10,
+    },
+    "full": {
+        "replicates": 16,
+        "steps": 800,
+        "sigmas": (0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 3.0),
+        "phase_sigmas": (0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.3),
+        "scales": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0),
+        "local_sigmas": (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0),
+        "batches": 100,
+    },
+}
 CURVES = {
     "spectral": ("spectral", "both"),
     "inner product": ("inner", "both"),
@@ -21,7 +49,7 @@ _MARKERS = "osD^v"
 
 
 def gain_trainings(seed: int, *, sigmas: tuple, steps: int) -> list[ProjectorTraining]:
-    """Trainings in the order of CURVES, augmentation rising; temperatures keep W near the identity."""
+    """Trainings in the order of CURVES and, within a curve, of `sigmas`; the temperatures keep W near the identity."""
     trainings = []
     for loss, views in CURVES.values():
         for sigma in sigmas:
@@ -30,7 +58,13 @@ def gain_trainings(seed: int, *, sigmas: tuple, steps: int) -> list[ProjectorTra
             more = {"steps": 3 * steps, "lr": 0.04} if loss == "spectral" else {"steps": steps}
             trainings.append(
                 ProjectorTraining(
-                    loss, SIGNAL, (sigma, other), 1.0 if loss == "spectral" else scale, DIM, seed=seed, **more
+                    loss,
+                    SIGNAL_NORM,
+                    (sigma, other),
+                    1.0 if loss == "spectral" else scale,
+                    DIM,
+                    seed=seed,
+                    **more,
                 )
             )
     return trainings
@@ -44,12 +78,12 @@ def gain_data(gains: np.ndarray, *, sigmas: tuple) -> dict:
         "sigma": list(sigmas),
         "fine": fine,
         "theory": {
-            name: theory.projector_gain(loss, SIGNAL, fine, views=views)
+            name: theory.projector_gain(loss, SIGNAL_NORM, fine, views=views)
             for name, (loss, views) in CURVES.items()
         },
         "trained": {name: estimate(values) for name, values in zip(CURVES, measured, strict=True)},
         "threshold": {
-            name: np.sqrt(theory.expansion_threshold(loss, SIGNAL))
+            name: np.sqrt(theory.expansion_threshold(loss, SIGNAL_NORM))
             for name, loss in (("spectral", "spectral"), ("inner product", "inner"))
         },
     }
@@ -81,26 +115,28 @@ def draw_gain(data: dict) -> Figure:
 
 
 def phase_trainings(seed: int, *, phase_sigmas: tuple, scales: tuple, steps: int) -> list[ProjectorTraining]:
-    """Cosine trainings over the grid of augmentation and temperature times dimension, scales rising fastest."""
+    """Cosine trainings over the grid of augmentation and temperature times dimension; the latter varies fastest."""
     return [
-        ProjectorTraining("cosine", SIGNAL, (sigma, sigma), scale / DIM, DIM, steps=steps, seed=seed)
+        ProjectorTraining("cosine", SIGNAL_NORM, (sigma, sigma), scale / DIM, DIM, steps=steps, seed=seed)
         for sigma in phase_sigmas
         for scale in scales
     ]
 
 
 def phase_data(gains: np.ndarray, *, phase_sigmas: tuple, scales: tuple) -> dict:
-    """Margin of expansion of the limiting loss on a grid, and trained and exact gains of the dots."""
+    """Expansion margin in the limit of many dimensions on a fine grid; trained and exact gains at the markers."""
     sigma, scale = np.linspace(0.05, 1.5, 90), np.geomspace(0.1, 300, 100)
     dots = np.array([(s, t) for s in phase_sigmas for t in scales])
     return {
         "sigma": sigma,
         "scale": scale,
-        "margin": theory.cosine_expansion_margin(SIGNAL, sigma[None, :], scale[:, None]),
-        "high_temperature": (1 + sigma**2 + SIGNAL**2) / sigma**2,
+        "margin": theory.cosine_expansion_margin(SIGNAL_NORM, sigma[None, :], scale[:, None]),
+        "high_temperature": (1 + sigma**2 + SIGNAL_NORM**2) / sigma**2,
         "dots": dots,
         "trained": estimate(gains),
-        "exact": theory.projector_gain("cosine", SIGNAL, dots[:, 0], temperature=dots[:, 1] / DIM, dim=DIM),
+        "exact": theory.projector_gain(
+            "cosine", SIGNAL_NORM, dots[:, 0], temperature=dots[:, 1] / DIM, dim=DIM
+        ),
     }
 
 
@@ -142,29 +178,26 @@ def draw_phase(data: dict) -> Figure:
 
 
 def local_trainings(seed: int, *, local_sigmas: tuple, batches: int) -> list[ProjectorTraining]:
-    """Gradients at the identity at temperature 6, one per augmentation."""
-    return [
-        ProjectorTraining("inner", SIGNAL, (s, s), 6.0, DIM, batch=512, steps=batches, seed=seed)
-        for s in local_sigmas
-    ]
+    """Gradients at the identity, one for each augmentation."""
+    return [local_gradient(sigma, steps=batches, seed=seed) for sigma in local_sigmas]
 
 
 def local_data(descents: list[np.ndarray], *, local_sigmas: tuple) -> dict:
-    """Measured descent along minus across the signal, local temperature and global gain against augmentation."""
+    """Measured descent along the signal minus that across it, and the theory of the gradient and of the minimum."""
     fine = np.linspace(0.1, 3.0, 80)
     return {
         "fine": fine,
-        "relative": theory.local_temperature("inner", SIGNAL, fine),
-        "absolute": theory.local_temperature("inner", SIGNAL, fine, relative=False),
-        "gain": theory.projector_gain("inner", SIGNAL, fine),
+        "relative": theory.local_temperature("inner", SIGNAL_NORM, fine),
+        "absolute": theory.local_temperature("inner", SIGNAL_NORM, fine, relative=False),
+        "gain": theory.projector_gain("inner", SIGNAL_NORM, fine),
         "sigma": list(local_sigmas),
-        "temperature": 6.0,
+        "temperature": LOCAL_TEMPERATURE,
         "difference": estimate(np.array([d[:, 0] - d[:, 1] for d in descents])),
     }
 
 
 def draw_local(data: dict) -> Figure:
-    """The local question (left) and the global one (right) have opposite directions."""
+    """Left: what the gradient at the identity does. Right: what the minimum does, which is the opposite."""
     with apply_style():
         figure = Figure(figsize=(9.6, 4.0))
         left, right = figure.subplots(1, 2)

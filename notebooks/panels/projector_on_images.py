@@ -15,6 +15,7 @@ from notebooks.figure import apply_style
 from notebooks.panels.image_runs import base_config, linear_top, with_members
 from notebooks.panels.named_runs import plus_minus
 from notebooks.panels.shared import PALETTE, estimate
+from notebooks.profiles import IMAGE_BASE, IMAGE_MEMBERS
 from synthetic.images.bank import measure_bank
 from synthetic.images.projectors import (
     AugmentedProjectors,
@@ -27,6 +28,41 @@ from synthetic.images.projectors import (
 from synthetic.mixture.samples import signal_gain
 from synthetic.store.sweep import sweep
 
+PROFILES = {
+    "smoke": {
+        "base": IMAGE_BASE["smoke"],
+        "members": IMAGE_MEMBERS["smoke"],
+        "p_drop": 0.0,
+        "sigmas": (0.4, 1.5),
+        "scales": (6.0,),
+        "strengths": (0.0, 1.0),
+        "components": 4,
+        "steps": 40,
+        "views": 8,
+    },
+    "quick": {
+        "base": IMAGE_BASE["quick"],
+        "members": IMAGE_MEMBERS["quick"],
+        "p_drop": 0.0,
+        "sigmas": (0.4, 0.8, 1.5, 2.5),
+        "scales": (2.0, 6.0, 20.0),
+        "strengths": (0.0, 0.5, 1.0, 1.5),
+        "components": 8,
+        "steps": 200,
+        "views": 16,
+    },
+    "full": {
+        "base": IMAGE_BASE["full"],
+        "members": IMAGE_MEMBERS["full"],
+        "p_drop": 0.0,
+        "sigmas": (0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 3.0),
+        "scales": (1.0, 2.0, 6.0, 20.0, 60.0),
+        "strengths": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5),
+        "components": 8,
+        "steps": 800,
+        "views": 48,
+    },
+}
 NAMES = {
     "spectral": "spectral",
     "inner": "InfoNCE, inner product",

@@ -7,11 +7,28 @@ import theory
 from notebooks.figure import apply_style
 from notebooks.panels.shared import PALETTE, estimate
 from synthetic.mixture.downstream import Downstream
+from synthetic.mixture.settings import REVERSAL_RATIO, REVERSAL_SIGNAL
 
+PROFILES = {
+    "smoke": {
+        "repeats": 8,
+        "dim": 20,
+        "grid": 15,
+    },
+    "quick": {
+        "repeats": 24,
+        "dim": 100,
+        "grid": 60,
+    },
+    "full": {
+        "repeats": 200,
+        "dim": 200,
+        "grid": 200,
+    },
+}
 PENALTIES = (1e-4, 1e-3, 1e-2, 0.1)
 MAP_PENALTIES = (1e-5, 1e-3, 3e-3, 1e-2)
 KAPPAS = (-0.7, -0.4, 0.0, 0.6, 2.0)
-REVERSAL_SIGNAL, REVERSAL_RATIO = 2.0, 20.0
 COSINES = (1.0, 0.9, 0.5)
 TURNED = (0.0, 0.5, 2.0, 5.0)
 TURNED_SIGNAL, TURNED_RATIO = 1.5, 2.0
@@ -70,12 +87,6 @@ def _power(penalty):
     exponent = int(np.floor(np.log10(penalty) + 1e-9))
     factor = penalty / 10.0**exponent
     return rf"10^{{{exponent}}}" if np.isclose(factor, 1) else rf"{factor:g}\cdot10^{{{exponent}}}"
-
-
-def reversal_points(seed: int, *, dim: int) -> list[Downstream]:
-    """Logistic regression at r = 2, delta = 20, one point a penalty, all kappas on the same training sets."""
-    samples = round(REVERSAL_RATIO * dim)
-    return [Downstream("logistic", REVERSAL_SIGNAL, samples, dim, KAPPAS, p, seed=seed) for p in PENALTIES]
 
 
 def reversal_data(results: np.ndarray) -> dict:

@@ -8,7 +8,7 @@ other seeds are their test.
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from scipy.special import ndtri
@@ -17,45 +17,51 @@ import theory
 from synthetic.claims.papers import GUI
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import AtMost, Equivalent, Exact, Sign
-from synthetic.mixture.downstream import Downstream, downstream_accuracies, repeated_accuracies, separable
-from synthetic.store.sweep import default_jobs
+from synthetic.mixture.downstream import Downstream, measure_accuracies, measure_separable_shares
+from synthetic.mixture.settings import CLASSIFIERS, five_classifiers, reversal_points
 
-REPLICATES = 16
-SIGNAL, RATIO, DIM_DOWN, REPEATS = 2.0, 2.0, 200, 64
-CLASSIFIERS = {"ridge": 0.1, "logistic": 0.1, "hinge": 0.1, "hard-margin": None, "averaging": None}
+REPEATS = 64
 KAPPAS = (-0.5, 0.0, 0.5)
+FIVE = five_classifiers(signal_norm=2.0, sample_ratio=2.0, dim=200, kappas=KAPPAS)
+(REVERSED,) = reversal_points(dim=100, kappas=(-0.7, 2.0), penalties=(1e-3,))
+(REPAIRED,) = reversal_points(dim=100, kappas=(-0.7, 2.0), penalties=(1.0,))
+PENALTIES, PENALTY_KAPPAS = tuple(np.logspace(-3, 2, 11).tolist()), (-0.7, 0.0, 2.0)
+PENALTY_PATH = reversal_points(dim=50, kappas=PENALTY_KAPPAS, penalties=PENALTIES)
+SMALL_PENALTY, LARGE_PENALTY = 0, 6
+"""Places of 0.001 and 1 among the penalties."""
+ONSET = tuple(Downstream("logistic", r, 500, 100, (-0.5, 1.0), 3e-4) for r in (0.7, 1.15))
+AVERAGING = Downstream("averaging", 2.0, 20, 10, (-0.5, 0.0, 1.0), index=10_000)
+SEPARABLE = tuple(Downstream("hard-margin", 1.0, samples, 100, ()) for samples in (240, 640))
+EVERY_SET = Downstream("hard-margin", 1.0, 60, 40, (-0.9, -0.5, -0.2, 0.0, 0.5, 1.5, 4.0))
+MISALIGNED = Downstream("logistic", 1.5, 400, 200, (0.0, 0.5, 3.0), 0.1, cosine=0.5)
 
 
-@cache
-def _accuracies(seed):
-    """(repeats, classifiers, kappas)."""
-    points = [
-        Downstream(name, SIGNAL, int(RATIO * DIM_DOWN), DIM_DOWN, KAPPAS, penalty or 0.0, seed=seed)
-        for name, penalty in CLASSIFIERS.items()
-    ]
-    return repeated_accuracies(points, REPEATS, jobs=default_jobs()).transpose(1, 0, 2)
+def _accuracy(point, kappas=None, penalty=None):
+    """Predicted accuracies of one classifier, at other projectors or another penalty where they are given."""
+    kappas = np.array(point.kappas if kappas is None else kappas)
+    chosen = point.penalty if penalty is None else penalty
+    return theory.downstream_accuracy(point.classifier, point.signal_norm, point.sample_ratio, kappas, chosen)
+
+
+def _measure_points(point, repeats, seed):
+    """Accuracies of one classifier, (repeats, kappas)."""
+    return measure_accuracies((point,), repeats, seed)[:, 0]
 
 
 def _measure_accuracies(seed):
-    return _accuracies(seed)[..., [0, 2]].reshape(REPEATS, -1)
+    return measure_accuracies(FIVE, REPEATS, seed)[..., [0, 2]].reshape(REPEATS, -1)
 
 
 def _predict_accuracies(seed):
     """Control: the sign of kappa turned."""
-
-    def table(sign):
-        kappas = sign * np.array([-0.5, 0.5])
-        rows = [
-            theory.downstream_accuracy(name, SIGNAL, RATIO, kappas, penalty)
-            for name, penalty in CLASSIFIERS.items()
-        ]
-        return np.concatenate(rows)
-
-    return Prediction(table(1), table(-1))
+    kappas = np.array([-0.5, 0.5])
+    return Prediction(
+        *(np.concatenate([_accuracy(point, sign * kappas) for point in FIVE]) for sign in (1, -1))
+    )
 
 
 def _measure_abstract(seed):
-    return np.diff(_accuracies(seed), axis=-1).reshape(REPEATS, -1)
+    return np.diff(measure_accuracies(FIVE, REPEATS, seed), axis=-1).reshape(REPEATS, -1)
 
 
 def _predict_abstract(seed):
@@ -63,12 +69,9 @@ def _predict_abstract(seed):
     return Prediction(side, -side)
 
 
-def _reversal(penalty):
-    def measure(seed):
-        points = [Downstream("logistic", 2.0, 2000, 100, (-0.7, 2.0), penalty, seed=seed)]
-        return np.diff(repeated_accuracies(points, 48, jobs=default_jobs())[0], axis=1)
-
-    return measure
+def _measure_gain_of_expansion(point, seed):
+    """Accuracy at kappa = 2 minus that at -0.7."""
+    return np.diff(_measure_points(point, 48, seed), axis=1)
 
 
 def _predict_always(seed):
@@ -76,30 +79,14 @@ def _predict_always(seed):
 
 
 def _predict_reversal_size(seed):
-    """Control: kappa = -.7 and 2 exchanged."""
-    accuracy = theory.downstream_accuracy("logistic", 2.0, 20.0, np.array([-0.7, 2.0]), 1e-3)
-    change = np.diff(accuracy)
+    """Control: kappa = -0.7 and 2 exchanged."""
+    change = np.diff(_accuracy(REVERSED))
     return Prediction(change, -change)
 
 
-REVERSED, PENALTIES, REVERSED_KAPPAS = (2.0, 20.0), np.logspace(-3, 2, 11), (-0.7, 0.0, 2.0)
-SMALL_PENALTY, LARGE_PENALTY = 0, 6  # .001 and 1
-
-
-@cache
-def _penalty_table(seed):
-    """Logistic accuracies (repeats, penalties, kappas) where expansion hurts at small penalties."""
-    r, delta = REVERSED
-    points = [
-        Downstream("logistic", r, int(delta * 50), 50, REVERSED_KAPPAS, float(penalty), seed=seed)
-        for penalty in PENALTIES
-    ]
-    return repeated_accuracies(points, REPEATS, jobs=default_jobs()).transpose(1, 0, 2)
-
-
 def _measure_penalty_repairs(seed):
-    """Effects of kappa (-.7 to 0) and of a penalty 10^(1/2) times as large, from two penalties at kappa = -.7."""
-    table = _penalty_table(seed)
+    """Effects of kappa (-0.7 to 0) and of a penalty 10^(1/2) times as large, from two penalties at kappa = -0.7."""
+    table = measure_accuracies(PENALTY_PATH, REPEATS, seed)
     return np.stack(
         [
             effect
@@ -112,9 +99,10 @@ def _measure_penalty_repairs(seed):
 
 def _predict_penalty_repairs(seed):
     """Control: the penalty's effect has the sign of kappa's."""
-    at = PENALTIES[[SMALL_PENALTY, LARGE_PENALTY]]
+    at = np.array(PENALTIES)[[SMALL_PENALTY, LARGE_PENALTY]]
+    first = PENALTY_PATH[0]
     with_kappa, with_penalty = (
-        np.sign(slope("logistic", *REVERSED, REVERSED_KAPPAS[0], at))
+        np.sign(slope("logistic", first.signal_norm, first.sample_ratio, PENALTY_KAPPAS[0], at))
         for slope in (theory.expansion_slope, theory.penalty_slope)
     )
     return Prediction(
@@ -124,110 +112,72 @@ def _predict_penalty_repairs(seed):
 
 def _measure_tuned(seed):
     """Steps in kappa of each training set's accuracy at its own best penalty of 11."""
-    return np.diff(_penalty_table(seed).max(axis=1), axis=1)
+    return np.diff(measure_accuracies(PENALTY_PATH, REPEATS, seed).max(axis=1), axis=1)
 
 
 def _predict_tuned(seed):
-    """Control: the order at the penalty .001."""
-    kappas = np.array(REVERSED_KAPPAS)
-    best = np.clip(theory.optimal_penalty("logistic", *REVERSED, kappas), PENALTIES[0], PENALTIES[-1])
+    """Control: the order at the penalty 0.001."""
+    first = PENALTY_PATH[0]
+    best = theory.optimal_penalty("logistic", first.signal_norm, first.sample_ratio, np.array(PENALTY_KAPPAS))
+    best = np.clip(best, PENALTIES[0], PENALTIES[-1])
     return Prediction(
-        *(
-            np.sign(np.diff(theory.downstream_accuracy("logistic", *REVERSED, kappas, penalty)))
-            for penalty in (best, PENALTIES[SMALL_PENALTY])
-        )
+        *(np.sign(np.diff(_accuracy(first, penalty=penalty))) for penalty in (best, PENALTIES[SMALL_PENALTY]))
     )
 
 
-def _log_tau(accuracy, signal_norm, ratio):
+def _log_tau(accuracy, point):
     """log(tau / (r sqrt(delta))) from Acc = Phi(r tau / sqrt(1 + tau^2))."""
-    share = ndtri(accuracy) / signal_norm
-    return np.log(share / np.sqrt(1 - share**2) / (signal_norm * np.sqrt(ratio)))
+    share = ndtri(accuracy) / point.signal_norm
+    return np.log(share / np.sqrt(1 - share**2) / (point.signal_norm * np.sqrt(point.sample_ratio)))
 
 
 def _measure_tau(seed):
-    """Five classifiers at delta = 2; logistic with penalties .001, 1 and 100 at delta = 20."""
-    tables = _log_tau(_accuracies(seed), SIGNAL, RATIO), _log_tau(_penalty_table(seed), *REVERSED)
-    return np.hstack(
-        [
-            tables[0].reshape(REPEATS, -1),
-            tables[1][:, [SMALL_PENALTY, LARGE_PENALTY, -1]].reshape(REPEATS, -1),
-        ]
+    """Five classifiers at delta = 2; logistic with penalties 0.001, 1 and 100 at delta = 20."""
+    path = [PENALTY_PATH[i] for i in (SMALL_PENALTY, LARGE_PENALTY, -1)]
+    tables = (
+        _log_tau(measure_accuracies(points, REPEATS, seed), points[0]).reshape(REPEATS, -1)
+        for points in (FIVE, path)
     )
+    return np.hstack(list(tables))
 
 
 def _predict_tau(seed):
     """Control: (1 + kappa)^2 for shrinkage too."""
-    kappas = np.concatenate([np.tile(KAPPAS, len(CLASSIFIERS)), np.tile(REVERSED_KAPPAS, 3)])
+    kappas = np.concatenate([np.tile(KAPPAS, len(CLASSIFIERS)), np.tile(PENALTY_KAPPAS, 3)])
     control = 2 * np.log(1 + kappas)
     return Prediction(np.maximum(control, 0), control)
 
 
-ONSET_RATIO, ONSET_SIGNALS = 5.0, (0.7, 1.15)
-
-
 def _measure_onset(seed):
-    """Accuracy at kappa = 1 minus that at -.5, logistic, penalty 3e-4, 192 training sets of 500 in 100 dimensions."""
-    points = [
-        Downstream("logistic", r, int(ONSET_RATIO * 100), 100, (-0.5, 1.0), 3e-4, seed=seed)
-        for r in ONSET_SIGNALS
-    ]
-    return np.diff(repeated_accuracies(points, 192, jobs=default_jobs()), axis=2)[..., 0].T
+    """Accuracy at kappa = 1 minus that at -0.5, 192 training sets."""
+    return np.diff(measure_accuracies(ONSET, 192, seed), axis=2)[..., 0]
 
 
 def _predict_onset(seed):
     """Control: the onset of infinitely many samples a dimension, (pi / 2)^(1/2)."""
-    signals = np.array(ONSET_SIGNALS)
-    onset = theory.reversal_onset("logistic", ONSET_RATIO)
+    signals = np.array([point.signal_norm for point in ONSET])
+    onset = theory.reversal_onset("logistic", ONSET[0].sample_ratio)
     return Prediction(np.sign(onset - signals), np.sign(np.sqrt(np.pi / 2) - signals))
 
 
-SMALL = Downstream("averaging", 2.0, 20, 10, (-0.5, 0.0, 1.0))
-
-
-def _measure_averaging(seed):
-    return np.array(
-        [
-            downstream_accuracies(Downstream(**{**vars(SMALL), "seed": seed, "index": 10_000 + i}))
-            for i in range(4000)
-        ]
-    )
-
-
 def _predict_averaging(seed):
-    kappas = np.array(SMALL.kappas)
-    ratio = SMALL.samples / SMALL.dim
-    return Prediction(
-        theory.averaging_projector_accuracy(SMALL.signal_norm, SMALL.samples, SMALL.dim, kappas),
-        theory.downstream_accuracy("averaging", SMALL.signal_norm, ratio, kappas),
+    """Control: the limit of many dimensions."""
+    exact = theory.averaging_projector_accuracy(
+        AVERAGING.signal_norm, AVERAGING.samples, AVERAGING.dim, np.array(AVERAGING.kappas)
     )
-
-
-def _measure_separable(seed):
-    """Share of 16 training sets in 100 dimensions that are separable at 2.4 and 6.4 samples a dimension."""
-    sizes = (240, 640)
-    return [
-        np.mean(
-            [
-                separable(Downstream("hard-margin", 1.0, n, 100, (), seed=seed, index=i))
-                for i in range(REPLICATES)
-            ]
-        )
-        for n in sizes
-    ]
+    return Prediction(exact, _accuracy(AVERAGING))
 
 
 def _predict_separable(seed):
     """Control: Cover's threshold 2, which knows no signal."""
-    ratios = np.array([2.4, 6.4])
-    return Prediction((ratios < theory.separability_threshold(1.0)).astype(float), (ratios < 2).astype(float))
+    ratios = np.array([point.sample_ratio for point in SEPARABLE])
+    threshold = theory.separability_threshold(SEPARABLE[0].signal_norm)
+    return Prediction((ratios < threshold).astype(float), (ratios < 2).astype(float))
 
 
 def _measure_hard_margin_monotone(seed):
-    """Share of 40 separable sets on which |accuracy - 1/2| does not rise with kappa somewhere on a grid."""
-    kappas = (-0.9, -0.5, -0.2, 0.0, 0.5, 1.5, 4.0)
-    points = [Downstream("hard-margin", 1.0, 60, 40, kappas, seed=seed)]
-    strength = np.abs(repeated_accuracies(points, 40, jobs=default_jobs())[0] - 0.5)
+    """Share of 40 separable sets on which |accuracy - 1/2| falls with kappa somewhere on a grid."""
+    strength = np.abs(_measure_points(EVERY_SET, 40, seed) - 0.5)
     return [np.mean(np.any(np.diff(strength, axis=1) < -1e-9, axis=1))]
 
 
@@ -235,21 +185,17 @@ def _predict_monotone(seed):
     return Prediction([0.0], [1.0])
 
 
-MISALIGNED = (0.0, 0.5, 3.0)
-
-
-def _measure_misaligned(seed):
-    point = Downstream("logistic", 1.5, 400, 200, MISALIGNED, 0.1, cosine=0.5, seed=seed)
-    return repeated_accuracies([point], REPEATS, jobs=default_jobs())[0]
-
-
 def _predict_misaligned(seed):
     """Control: the projector's direction taken to be that of the mean."""
-    kappas = np.array(MISALIGNED)
-    return Prediction(
-        theory.misaligned_accuracy("logistic", 1.5, 2.0, kappas, 0.5, 0.1),
-        theory.downstream_accuracy("logistic", 1.5, 2.0, kappas, 0.1),
+    law = theory.misaligned_accuracy(
+        "logistic",
+        MISALIGNED.signal_norm,
+        MISALIGNED.sample_ratio,
+        np.array(MISALIGNED.kappas),
+        MISALIGNED.cosine,
+        MISALIGNED.penalty,
     )
+    return Prediction(law, _accuracy(MISALIGNED))
 
 
 _MIXTURE = "Two balanced Gaussian classes, isotropic noise"
@@ -279,35 +225,35 @@ CLAIMS = (
         measure=_measure_abstract,
         predict=_predict_abstract,
         expected="holds within stated limits",
-        limits="proved for hard margin, ridge, averaging and tuned penalties; measured here at delta = 2, lambda = .1",
+        limits="proved for hard margin, ridge, averaging and tuned penalties; measured here at delta = 2, lambda = 0.1",
     ),
     _claim(
         id="gui-expansion-at-any-penalty",
         statement="Expansion improves downstream accuracy for every convex loss at any fixed penalty.",
         latex=r"\partial_\kappa\mathrm{Acc} > 0\ \forall\ell, \lambda",
-        assumptions=f"{_MIXTURE}; logistic, r = 2, n = 2000, p = 100, kappa = 2 against -.7, lambda = .001",
+        assumptions=f"{_MIXTURE}; logistic, r = 2, n = 2000, p = 100, kappa = 2 against -0.7, lambda = 0.001",
         control="lambda = 1, where it is true",
         check=Sign(),
-        measure=_reversal(1e-3),
+        measure=partial(_measure_gain_of_expansion, REVERSED),
         predict=_predict_always,
         expected="counterexample",
-        control_measure=_reversal(1.0),
+        control_measure=partial(_measure_gain_of_expansion, REPAIRED),
     ),
     _claim(
         id="gui-reversal-size",
         statement="The equations give the size of the harm that expansion does at a small penalty.",
-        latex=r"\mathrm{Acc}(2)-\mathrm{Acc}(-.7) = -.0035",
-        assumptions=f"{_MIXTURE}; logistic, r = 2, n = 2000, p = 100, lambda = .001",
+        latex=r"\mathrm{Acc}(2)-\mathrm{Acc}(-0.7) = -0.0035",
+        assumptions=f"{_MIXTURE}; logistic, r = 2, n = 2000, p = 100, lambda = 0.001",
         control="expansion and shrinkage exchanged",
         check=Equivalent(0.002),
-        measure=_reversal(1e-3),
+        measure=partial(_measure_gain_of_expansion, REVERSED),
         predict=_predict_reversal_size,
     ),
     _claim(
         id="gui-t2-penalty-repairs",
         statement="Where accuracy does not rise with kappa, it rises with the penalty.",
         latex=r"\partial_\kappa\mathrm{Acc} \le 0 \Rightarrow \partial_\lambda\mathrm{Acc} > 0",
-        assumptions=f"{_MIXTURE}; logistic, r = 2, n = 1000, p = 50, kappa = -.7, lambda = .001 and 1",
+        assumptions=f"{_MIXTURE}; logistic, r = 2, n = 1000, p = 50, kappa = -0.7, lambda = 0.001 and 1",
         control="the penalty's effect has the sign of kappa's",
         check=Sign(),
         measure=_measure_penalty_repairs,
@@ -318,7 +264,7 @@ CLAIMS = (
         statement="At its best penalty accuracy rises with kappa, also where it falls at a fixed penalty.",
         latex=r"\partial_\kappa\max_\lambda\mathrm{Acc} > 0",
         assumptions=f"{_MIXTURE}; logistic, r = 2, n = 1000, p = 50, the best of 11 penalties on each training set",
-        control="the order at lambda = .001",
+        control="the order at lambda = 0.001",
         check=Sign(),
         measure=_measure_tuned,
         predict=_predict_tuned,
@@ -337,7 +283,7 @@ CLAIMS = (
         id="gui-reversal-onset",
         statement="At vanishing penalty expansion hurts above a signal norm that depends on the sample ratio.",
         latex=r"\mathrm{sign}\,\partial_\kappa\mathrm{Acc} = \mathrm{sign}(r_c(\delta)-r)",
-        assumptions=f"{_MIXTURE}; logistic, lambda = 3e-4, n = 500, p = 100, r = .7 and 1.15, inseparable data",
+        assumptions=f"{_MIXTURE}; logistic, lambda = 3e-4, n = 500, p = 100, r = 0.7 and 1.15, inseparable data",
         control="onset (pi/2)^(1/2) of infinite sample ratio",
         check=Sign(),
         measure=_measure_onset,
@@ -350,7 +296,7 @@ CLAIMS = (
         assumptions=f"{_MIXTURE}; n = 20, p = 10",
         control="the limit of infinite dimension",
         check=Equivalent(0.006, unbiased=True),
-        measure=_measure_averaging,
+        measure=partial(_measure_points, AVERAGING, 4000),
         predict=_predict_averaging,
     ),
     _claim(
@@ -360,7 +306,7 @@ CLAIMS = (
         assumptions=f"{_MIXTURE}; p = 100, r = 1, two thirds and five thirds of the threshold",
         control="Cover's threshold 2",
         check=Exact(0.2),
-        measure=_measure_separable,
+        measure=partial(measure_separable_shares, SEPARABLE, 16),
         predict=_predict_separable,
     ),
     _claim(
@@ -377,10 +323,10 @@ CLAIMS = (
         id="gui-misaligned",
         statement="Expansion along a direction at 60 degrees to the mean helps little and then hurts.",
         latex=r"s_k(\lambda c_k+Q) = r_k\bar e",
-        assumptions=f"{_ASYMPTOTIC}; logistic, r = 1.5, lambda = .1",
+        assumptions=f"{_ASYMPTOTIC}; logistic, r = 1.5, lambda = 0.1",
         control="direction taken to be that of the mean",
         check=Equivalent(0.01),
-        measure=_measure_misaligned,
+        measure=partial(_measure_points, MISALIGNED, REPEATS),
         predict=_predict_misaligned,
     ),
 )

@@ -7,10 +7,10 @@ from itertools import product
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 from scipy.special import ndtr
 
 from synthetic.features.views import sample_inputs
+from synthetic.mixture.hard_margin import hard_margin
 from theory.features.model import FeatureModel
 
 MAX_FEATURES = 16  # the accuracy of a fit enumerates the signs of the other features
@@ -27,10 +27,7 @@ class Averaging:
 
 @dataclass(frozen=True)
 class HardMargin:
-    """Largest-margin classifier through the origin; needs n <= number of features held, so that a margin exists.
-
-    Smallest |w| with y w.g(x) >= 1, as the least-distance problem of Lawson and Hanson solved by `scipy.optimize.nnls`.
-    """
+    """Largest-margin classifier through the origin; needs n <= number of features held, so that a margin exists."""
 
     def fit(self, signed: np.ndarray) -> np.ndarray:
         """Classifier vectors (r, k) from label times representation, (r, n, k)."""
@@ -40,16 +37,7 @@ class HardMargin:
                 f"n must be at most the number of features held ({held}) for a hard margin to exist, "
                 f"got {signed.shape[1]}"
             )
-        return np.stack([_least_distance(rows) for rows in signed])
-
-
-def _least_distance(rows):
-    scale = np.linalg.norm(rows, axis=1).mean()
-    stacked = np.vstack([rows.T / scale, np.ones(len(rows))])
-    wanted = np.append(np.zeros(rows.shape[1]), 1.0)
-    multipliers, _ = nnls(stacked, wanted, maxiter=100 * len(rows))
-    residual = stacked @ multipliers - wanted
-    return -residual[:-1] / residual[-1] / scale
+        return np.stack([hard_margin(rows) for rows in signed])
 
 
 def few_shot_accuracies(

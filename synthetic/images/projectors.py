@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neural import info_nce, spectral, torch_generator
+from neural import torch_generator
 from neural.data.augment import Augment
 from neural.training.pretraining import PretrainConfig, Pretrained, pretrain
 from synthetic.images.bank import TrainedFeatures
+from synthetic.mixture.projectors import Loss, identity_layers, projector_losses, train_from_identity
 from synthetic.mixture.samples import signal_gain
 
-LAST = 0.4
-"""Share of the steps whose metrics are averaged."""
-
-Loss = Literal["spectral", "inner", "euclidean", "cosine"]
 Views = Callable[[], tuple[Tensor, Tensor]]
 
 
@@ -98,20 +95,8 @@ def train_metrics(fit: Fit, views: Views, temperature: Tensor, dim: int) -> np.n
     FloatingPointError
         When a projector diverges.
     """
-    weight = torch.eye(dim).repeat(len(temperature), 1, 1).requires_grad_()
-    optimizer = torch.optim.Adam([weight], lr=fit.lr)
-    metric, first = torch.zeros(weight.shape), int((1 - LAST) * fit.steps)
-    for step in range(fit.steps):
-        optimizer.param_groups[0]["lr"] = fit.lr * (1 - 0.9 * step / fit.steps)
-        z1, z2 = (view @ weight.mT for view in views())
-        losses = spectral(z1, z2) if fit.loss == "spectral" else info_nce(z1, z2, temperature, fit.loss)
-        (weight.grad,) = torch.autograd.grad(losses.sum(), weight)
-        optimizer.step()
-        if step >= first:
-            metric += (weight.mT @ weight).detach() / (fit.steps - first)
-    if not torch.isfinite(metric).all():
-        raise FloatingPointError(f"a projector of {fit} diverged")
-    return metric.double().numpy()
+    layers, losses = identity_layers(dim, len(temperature)), partial(projector_losses, fit.loss, temperature)
+    return train_from_identity(layers, losses, views, steps=fit.steps, lr=fit.lr)
 
 
 def loss_fits(scales: Sequence[float], steps: int) -> dict[str, Fit]:

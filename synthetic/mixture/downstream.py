@@ -1,4 +1,7 @@
-"""Linear classifiers trained on a finite mixture after a projector, their accuracy exact given the fitted vector."""
+"""Linear classifiers trained on finite samples of a mixture after a projector.
+
+Only the training set is sampled: the accuracy of a fitted classifier is exact.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,37 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import linprog, nnls
+from scipy.optimize import linprog
 from scipy.special import ndtr
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
 from neural import stream_seed
-from synthetic.store.sweep import sweep
+from synthetic.mixture.hard_margin import hard_margin
+from synthetic.store.sweep import default_jobs, sweep
 
 Classifier = Literal["ridge", "logistic", "hinge", "hard-margin", "averaging"]
 
 
 @dataclass(frozen=True)
 class Downstream:
-    """One repetition: a training set, and one classifier after each of several projectors of it.
+    """One classifier after each of several projectors, all trained on the same finite training set.
 
     Parameters
     ----------
     classifier : {"ridge", "logistic", "hinge", "hard-margin", "averaging"}
-        Of scikit-learn without intercept where it has one.
+        Without an intercept; scikit-learn's where it has one.
     signal_norm : float
+        Norm r of the class mean; the within-class covariance is I.
     samples, dim : int
     kappas : tuple of float
-        Projectors I + kappa u u^T; all are applied to the same training set.
-    penalty : float
-        lambda of mean loss + lambda |w|^2 / 2; not used by hard margin and averaging.
+        Projectors I + kappa u u^T.
+    penalty : float, optional
+        lambda of mean loss + lambda |w|^2 / 2; None for hard margin and averaging.
     cosine : float
         Of the angle between the projector's direction and the mean.
     seed, index : int
-        Root seed and repetition; the training set does not depend on the classifier.
+        Root seed and repetition; the training set depends on neither classifier nor penalty.
     """
 
     classifier: Classifier
@@ -43,14 +48,19 @@ class Downstream:
     samples: int
     dim: int
     kappas: tuple[float, ...]
-    penalty: float = 0.0
+    penalty: float | None = None
     cosine: float = 1.0
     seed: int = 0
     index: int = 0
 
+    @property
+    def sample_ratio(self) -> float:
+        """Samples per dimension."""
+        return self.samples / self.dim
 
-def downstream_accuracies(point: Downstream) -> np.ndarray:
-    """Test accuracy (len(kappas),) of the classifier after each projector."""
+
+def fit_and_score(point: Downstream) -> np.ndarray:
+    """Exact accuracy (len(kappas),) on new data of the classifier after each projector."""
     signed, labels = _training_set(point)
     direction = np.zeros(point.dim)
     direction[:2] = point.cosine, np.sqrt(1 - point.cosine**2)
@@ -63,19 +73,40 @@ def downstream_accuracies(point: Downstream) -> np.ndarray:
     return np.array(accuracies)
 
 
-def separable(point: Downstream) -> float:
-    """1 if some linear classifier without intercept fits the training set, else 0; only its size matters."""
+def is_separable(point: Downstream) -> bool:
+    """Whether some linear classifier without intercept fits the training set; uses only its size and signal."""
     signed, _ = _training_set(point)
     found = linprog(np.zeros(point.dim), A_ub=-signed, b_ub=-np.ones(len(signed)), bounds=(None, None))
-    return float(found.status == 0)
+    return found.status == 0
 
 
-def repeated_accuracies(points: Sequence[Downstream], repeats: int, *, jobs: int = 1, progress: bool = True):
-    """Accuracies (points, repeats, kappas) over training sets 0..repeats - 1; all points have equally many kappas."""
-    tasks = [replace(point, index=index) for point in points for index in range(repeats)]
+def repeated_accuracies(
+    points: Sequence[Downstream], repeats: int, *, jobs: int | None = None, progress: bool = True
+) -> np.ndarray:
+    """Accuracies (points, repeats, kappas) over training sets index, ..., index + repeats - 1 of every point.
+
+    All points must have equally many kappas.
+    """
+    tasks = [replace(point, index=point.index + index) for point in points for index in range(repeats)]
     blocks = [_Block(tuple(tasks[i : i + 8])) for i in range(0, len(tasks), 8)]
-    results = sweep(_accuracies_of_block, blocks, jobs=jobs, progress=progress, label="downstream")
+    results = sweep(_score_block, blocks, jobs=jobs, progress=progress, label="downstream")
     return np.concatenate(results).reshape(len(points), repeats, -1)
+
+
+def measure_accuracies(points: Sequence[Downstream], repeats: int, seed: int) -> np.ndarray:
+    """Accuracies (repeats, points, kappas) at another seed; training sets of equal size are shared by the points."""
+    seeded = [replace(point, seed=seed) for point in points]
+    return repeated_accuracies(seeded, repeats, jobs=default_jobs()).transpose(1, 0, 2)
+
+
+def measure_separable_shares(points: Sequence[Downstream], repeats: int, seed: int) -> np.ndarray:
+    """Share of the training sets that are separable, (points,)."""
+    return np.array(
+        [
+            np.mean([is_separable(replace(point, seed=seed, index=index)) for index in range(repeats)])
+            for point in points
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -83,8 +114,8 @@ class _Block:
     tasks: tuple[Downstream, ...]
 
 
-def _accuracies_of_block(block):
-    return np.array([downstream_accuracies(task) for task in block.tasks])
+def _score_block(block):
+    return np.array([fit_and_score(task) for task in block.tasks])
 
 
 def _training_set(point):
@@ -119,13 +150,7 @@ def _hinge(signed, labels, penalty):
 
 
 def _hard_margin(signed, labels, penalty):
-    """Least-distance problem of Lawson and Hanson."""
-    scale = np.linalg.norm(signed, axis=1).mean()
-    stacked = np.vstack([signed.T / scale, np.ones(len(signed))])
-    wanted = np.append(np.zeros(signed.shape[1]), 1.0)
-    multipliers, _ = nnls(stacked, wanted, maxiter=100 * len(signed))
-    residual = stacked @ multipliers - wanted
-    return -residual[:-1] / (residual[-1] * scale)
+    return hard_margin(signed)
 
 
 def _averaging(signed, labels, penalty):

@@ -11,9 +11,9 @@ from synthetic.mixture.downstream import (
     _FITS,
     Downstream,
     _training_set,
-    downstream_accuracies,
+    fit_and_score,
+    is_separable,
     repeated_accuracies,
-    separable,
 )
 
 POINT = Downstream("logistic", 1.5, 60, 20, (-0.5, 0.0, 1.0), 0.2)
@@ -53,7 +53,7 @@ def test_accuracy_without_projector_is_that_of_the_fit():
     signed, labels = _training_set(POINT)
     fitted = _FITS["logistic"](signed, labels, 0.2)
     expected = ndtr(1.5 * fitted[0] / np.linalg.norm(fitted))
-    assert downstream_accuracies(POINT)[1] == pytest.approx(expected, abs=1e-12)
+    assert fit_and_score(POINT)[1] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_turned_projector_acts_on_its_own_direction():
@@ -61,7 +61,7 @@ def test_a_turned_projector_acts_on_its_own_direction():
     u = np.eye(20)[0] * 0.6 + np.eye(20)[1] * 0.8
     projector = np.eye(20) + np.outer(u, u)
     beta = projector @ _FITS["ridge"](signed @ projector, labels, 0.2)
-    found = downstream_accuracies(replace(POINT, classifier="ridge", cosine=0.6))[2]
+    found = fit_and_score(replace(POINT, classifier="ridge", cosine=0.6))[2]
     assert found == pytest.approx(ndtr(1.5 * beta[0] / np.linalg.norm(beta)), abs=1e-12)
 
 
@@ -73,5 +73,5 @@ def test_repetitions_differ_and_repeat(seed):
 
 
 def test_separability_of_the_extremes():
-    assert separable(replace(POINT, samples=18)) == 1
-    assert separable(replace(POINT, samples=400)) == 0
+    assert is_separable(replace(POINT, samples=18))
+    assert not is_separable(replace(POINT, samples=400))

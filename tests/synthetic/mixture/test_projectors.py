@@ -8,10 +8,10 @@ import torch
 
 from synthetic.mixture.projectors import (
     ProjectorTraining,
-    _metric,
-    _project,
     _start,
     identity_gradient,
+    layer_metrics,
+    project,
     projector_gains,
     train_projectors,
 )
@@ -23,7 +23,7 @@ SHORT = ProjectorTraining("inner", 1.5, (2.0, 2.0), 15.0, dim=5, batch=96, steps
 def test_training_starts_at_the_identity(hidden):
     point = replace(SHORT, hidden=hidden)
     inputs = torch.randn(4, 30, 5, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(_project(_start(point), inputs), inputs)
+    torch.testing.assert_close(project(_start(point), inputs), inputs)
 
 
 def test_the_relu_metric_is_that_of_its_jacobian():
@@ -33,10 +33,12 @@ def test_the_relu_metric_is_that_of_its_jacobian():
     ]
     inputs = torch.randn(1, 7, 5, generator=torch.Generator().manual_seed(3))
     jacobians = [
-        torch.autograd.functional.jacobian(lambda x: _project(layers, x[None, None])[0, 0], row)
+        torch.autograd.functional.jacobian(lambda x: project(layers, x[None, None])[0, 0], row)
         for row in inputs[0]
     ]
-    torch.testing.assert_close(_metric(layers, inputs)[0], torch.stack([j.T @ j for j in jacobians]).mean(0))
+    torch.testing.assert_close(
+        layer_metrics(layers, inputs)[0], torch.stack([j.T @ j for j in jacobians]).mean(0)
+    )
 
 
 def test_strong_augmentation_expands_and_weak_shrinks(seed):

@@ -1,0 +1,74 @@
+"""The experiments with two Gaussian classes that claims and notebooks share."""
+
+from __future__ import annotations
+
+from synthetic.mixture.downstream import Downstream
+from synthetic.mixture.projectors import ProjectorTraining
+
+SIGNAL_NORM, DIM = 1.5, 8
+"""Of the mixtures on which projectors are trained."""
+
+
+def _train(loss, anchor, other=None, temperature=1.0, **more):
+    """A training; `other` is the augmentation of the second view, the same as the anchor's where it is left out."""
+    sigma = anchor, anchor if other is None else other
+    return ProjectorTraining(loss, SIGNAL_NORM, sigma, temperature, DIM, **more)
+
+
+# Weak and strong augmentation. Temperatures that a loss absorbs in the scale of W keep W near the identity.
+
+SPECTRAL = tuple(_train("spectral", sigma, steps=800, lr=0.04) for sigma in (0.8, 2.0))
+INNER = _train("inner", 0.8, temperature=2.0), _train("inner", 2.0, temperature=15.0)
+INNER_CLEAN_NEGATIVES = (
+    _train("inner", 0.8, 0.0, temperature=2.0),
+    _train("inner", 2.0, 0.0, temperature=6.0),
+)
+EUCLIDEAN = _train("euclidean", 0.8), _train("euclidean", 1.5, temperature=2.0)
+EUCLIDEAN_CLEAN_NEGATIVES = (
+    _train("euclidean", 0.8, 0.0),
+    _train("euclidean", 1.5, 0.0, temperature=2.0),
+)
+COSINE = tuple(
+    _train("cosine", sigma, temperature=tau) for sigma, tau in ((0.3, 0.3), (0.5, 1.5), (0.8, 1.0))
+)
+RELU = (
+    _train("inner", 0.8, temperature=2.0, hidden=20),
+    _train("inner", 2.0, temperature=15.0, hidden=20),
+)
+
+LOCAL_TEMPERATURE = 6.0
+
+
+def local_gradient(sigma: float, **more) -> ProjectorTraining:
+    """Gradient at the identity of InfoNCE with inner products, on large batches; W keeps its scale."""
+    return _train("inner", sigma, temperature=LOCAL_TEMPERATURE, batch=512, **more)
+
+
+CLASSIFIERS = {"ridge": 0.1, "logistic": 0.1, "hinge": 0.1, "hard-margin": None, "averaging": None}
+"""Five classifiers and their penalties, where they have one."""
+
+
+def five_classifiers(
+    signal_norm: float, sample_ratio: float, dim: int, kappas: tuple[float, ...], seed: int = 0
+) -> tuple[Downstream, ...]:
+    """All of `CLASSIFIERS` on the same training sets."""
+    samples = round(sample_ratio * dim)
+    return tuple(
+        Downstream(name, signal_norm, samples, dim, kappas, penalty, seed=seed)
+        for name, penalty in CLASSIFIERS.items()
+    )
+
+
+REVERSAL_SIGNAL, REVERSAL_RATIO = 2.0, 20.0
+"""Signal norm and samples per dimension at which expansion hurts logistic regression with a small penalty."""
+
+
+def reversal_points(
+    dim: int, kappas: tuple[float, ...], penalties: tuple[float, ...], seed: int = 0
+) -> tuple[Downstream, ...]:
+    """Logistic regression where expansion hurts at small penalties, one point a penalty, on the same training sets."""
+    samples = round(REVERSAL_RATIO * dim)
+    return tuple(
+        Downstream("logistic", REVERSAL_SIGNAL, samples, dim, kappas, penalty, seed=seed)
+        for penalty in penalties
+    )
