@@ -10,6 +10,7 @@ import ast
 import inspect
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import synthetic.claims
@@ -103,16 +104,19 @@ def claims_by_paper() -> dict[str, list[Claim]]:
     return papers
 
 
+@cache
 def functions_of_notebooks() -> dict[str, set[str]]:
     """Qualified names that the cells of each notebook use."""
     return {name: names_in(ast.parse(code_of(name))) for name in notebook_names()}
 
 
+@cache
 def functions_of_tests(root: Path) -> dict[Path, list[set[str]]]:
     """For each file of tests/theory, the qualified names that each of its tests uses."""
     return {path: _names_by_test(path) for path in sorted((root / "tests" / "theory").rglob("test_*.py"))}
 
 
+@cache
 def functions_of_predictions() -> dict[str, set[str]]:
     """Qualified names that the prediction of each claim uses."""
     return {name: names_used([claim.predict]) for name, claim in synthetic.claims.CLAIMS.items()}
