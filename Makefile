@@ -1,4 +1,4 @@
-# figures, claims, test, lint, mutants, clean. Every target makes .venv first when it is missing or outdated.
+# figures, claims, test, check, lint, mutants, clean. Every target makes .venv first when it is missing or outdated.
 # ARGS goes to the command: make figures ARGS="--only 05 --jobs 4"
 
 PROFILE ?= quick
@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: figures claims test lint mutants clean
+.PHONY: figures claims test check lint mutants clean
 
 figures: $(READY)
 	$(BIN)/python -m notebooks.cli figures --profile $(PROFILE) $(ARGS)
@@ -23,6 +23,10 @@ claims: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+# The code alone: no claims, no notebooks. Everything is in "make test".
+check: lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/claims --ignore tests/notebooks --ignore tests/test_map.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/python -m ruff check

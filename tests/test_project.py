@@ -6,6 +6,7 @@ from importlib.metadata import entry_points, version
 
 import pytest
 
+from notebooks.map import anchor
 from synthetic.store.files import clone_root
 
 ROOT = clone_root()
@@ -50,7 +51,7 @@ def test_the_command_is_installed():
 
 
 def test_every_target_is_a_make_target():
-    for target in ("figures", "claims", "test", "lint", "mutants", "clean"):
+    for target in ("figures", "claims", "test", "check", "lint", "mutants", "clean"):
         run = subprocess.run(
             ["make", "-n", "-s", target], cwd=ROOT, capture_output=True, text=True, check=False
         )
@@ -83,3 +84,28 @@ def test_no_machine_paths_in_the_sources():
         for match in pattern.finditer(path.read_text())
     ]
     assert not found
+
+
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_numbers_on_a_page_have_their_leading_zero(page):
+    assert re.findall(r"(?<![\w.)\]}/])\.\d+", page.read_text()) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_on_a_page_lead_to_files_and_headings_that_exist(page):
+    missing = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith(("http", "#")):
+            continue
+        name, _, section = target.partition("#")
+        path = (page.parent / name).resolve()
+        headings = (
+            re.findall(r"^#+ (.*)", path.read_text(), re.M) if path.suffix == ".md" and path.exists() else []
+        )
+        if not path.exists() or (section and section not in map(anchor, headings)):
+            missing.append(target)
+    assert missing == []
