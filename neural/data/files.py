@@ -64,15 +64,16 @@ def folder(root: str, inside: str, source: Source) -> Path:
     return found
 
 
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     """Unpickler of containers, numbers, strings and numpy arrays; anything else is refused."""
 
-    _RECONSTRUCT = staticmethod(np.empty(0).__reduce__()[0])
-
     def find_class(self, module: str, name: str) -> object:
         known = {
-            ("numpy.core.multiarray", "_reconstruct"): self._RECONSTRUCT,
-            ("numpy._core.multiarray", "_reconstruct"): self._RECONSTRUCT,
+            ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+            ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): _dtype,
         }
@@ -190,7 +191,7 @@ def read_stl10(paths: list[Path], source: Source) -> Tensor:
     pixels = np.empty((sum(counts), 3, 96, 96), dtype=np.uint8)
     for path, part in zip(paths, np.split(pixels, np.cumsum(counts)[:-1]), strict=True):
         with path.open("rb") as file:
-            file.readinto(part)
+            file.readinto(part.data)
     return torch.from_numpy(pixels).mT
 
 

@@ -70,13 +70,13 @@ class ImageFolder:
             When a picture is missing or damaged, or a class or group of the test split is not in the
             training split.
         """
-        found = self._listed() if self.metadata is None else self._tabled()
+        found = self._listed() if self.metadata is None else self._tabled(Path(self.metadata))
         names = [sorted(set(column)) for column in zip(*(row[1:] for row in found["train"]), strict=True)]
         train, test = (self._split(found[split], names) for split in ("train", "test"))
         return train, test
 
     def _listed(self) -> "dict[str, list[_Row]]":
-        found = {}
+        found: dict[str, list[_Row]] = {}
         for split in ("train", "test"):
             at = Path(self.root) / split
             classes = sorted(inside for inside in at.glob("*") if inside.is_dir())
@@ -85,8 +85,8 @@ class ImageFolder:
             found[split] = [(file, one.name) for one in classes for file in pictures_in(one, _FOLDER)]
         return found
 
-    def _tabled(self) -> "dict[str, list[_Row]]":
-        table, found = Path(self.metadata), {"train": [], "test": []}
+    def _tabled(self, table: Path) -> "dict[str, list[_Row]]":
+        found: dict[str, list[_Row]] = {"train": [], "test": []}
         for row in read_csv(table, ("file", "split", "label", "group"), _TABLE):
             if row["split"] not in found:
                 raise _TABLE.damaged(table, f"split {row['split']!r}")

@@ -283,4 +283,4 @@ def _initialise(network: Network, members: Sequence[Member]) -> None:
 
 def _stream_key(member: Member) -> tuple[PairSource, int]:
     """Members with equal keys see the same batches."""
-    return member.data, member.data_seed
+    return member.data, member.seed if member.data_seed is None else member.data_seed

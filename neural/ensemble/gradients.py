@@ -205,9 +205,9 @@ def _differentiate(
 ) -> None:
     """Gradient of a loss by automatic differentiation of the loss alone, whose members do not mix."""
     with torch.enable_grad():
-        views = [z.mT.detach().requires_grad_() for z in (z1, z2)]
-        total = evaluate_loss(loss, *views, labels, temperature.flatten()).sum()
-        gradients = torch.autograd.grad(total, views)
+        first, second = (z.mT.detach().requires_grad_() for z in (z1, z2))
+        total = evaluate_loss(loss, first, second, labels, temperature.flatten()).sum()
+        gradients = torch.autograd.grad(total, (first, second))
     for out, gradient in zip((out1, out2), gradients, strict=True):
         out.copy_(gradient.mT)
 

@@ -1,7 +1,7 @@
 """Batches of positive pairs for chunks of ensemble members, each member with its own stream."""
 
 from collections.abc import Hashable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -16,8 +16,7 @@ _BLOCK_STEPS = 64
 class PairSource(Hashable, Protocol):
     """Distribution of positive pairs: hashable, immutable, safe to call from several threads.
 
-    For the supervised contrastive loss it also needs a method `sample_labelled_views(n, generator, dtype)` ->
-    (x1, x2, labels) with labels an (n,) int64 tensor. For other losses it may have a faster method
+    For the supervised contrastive loss it must be a `LabelledSource`. For other losses it may have a faster method
     `sample_feature_major(steps, batch, generator, dtype)` -> (steps, d, 2, batch) tensor, element (s, :, v, i)
     being view v of sample i of step s, which is then used instead of `sample_pairs`.
     """
@@ -28,6 +27,15 @@ class PairSource(Hashable, Protocol):
 
     def sample_pairs(self, n: int, generator: torch.Generator, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Draw the two views of n samples, (n, d) each, on the generator's device."""
+
+
+class LabelledSource(PairSource, Protocol):
+    """Distribution of positive pairs whose samples have classes."""
+
+    def sample_labelled_views(
+        self, n: int, generator: torch.Generator, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw the two views of n samples, as `sample_pairs`, and their classes, (n,) int64."""
 
 
 def block_steps(dim: int, batch: int, device: torch.device | str = "cpu") -> int:
@@ -124,7 +132,8 @@ class PairStream:
         """One block of one stream: views (steps, d, 2, B) and labels (steps, B) or None."""
         dtype, n = self._drawn[0].dtype, self.steps * self._batch
         if self._labelled:
-            *pairs, labels = source.sample_labelled_views(n, generator, dtype)
+            labelled = cast(LabelledSource, source)  # `train` has refused any other
+            *pairs, labels = labelled.sample_labelled_views(n, generator, dtype)
             return self._feature_major(pairs, source), labels.view(self.steps, self._batch)
         if hasattr(source, "sample_feature_major"):
             return source.sample_feature_major(self.steps, self._batch, generator, dtype), None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import exp, inf, log
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,19 @@ from neural.checks import check_integer
 from neural.models.encoders import initialise
 
 
-class IdentityHead(nn.Module):
+class Head(nn.Module):
+    """Representation h of shape (B, in_dim) in, embedding z of shape (B, out_dim) out.
+
+    Attributes
+    ----------
+    out_dim : int
+        Entries of the embedding.
+    """
+
+    out_dim: int
+
+
+class IdentityHead(Head):
     """No head: z = h."""
 
     def __init__(self, in_dim: int) -> None:
@@ -25,7 +37,7 @@ class IdentityHead(nn.Module):
         return h
 
 
-class LinearHead(nn.Module):
+class LinearHead(Head):
     """z = W h without bias, W of shape (embed_dim, in_dim)."""
 
     def __init__(self, in_dim: int, embed_dim: int, *, generator: torch.Generator) -> None:
@@ -52,7 +64,7 @@ def symmetrised_relu(z: Tensor, threshold: Tensor | float) -> Tensor:
     return torch.relu(z - threshold) - torch.relu(-z - threshold)
 
 
-class MLPHead(nn.Module):
+class MLPHead(Head):
     """`depth` hidden layers of linear map, batch norm (if asked for) and ReLU, then a linear map.
 
     With one hidden layer and no batch norm, z = W2 relu(W1 h + b1) + b2.
@@ -86,7 +98,7 @@ class MLPHead(nn.Module):
         return self.layers(h)
 
 
-class FixedMatrixHead(nn.Module):
+class FixedMatrixHead(Head):
     """z = A h with a fixed matrix A of shape (embed_dim, in_dim), which is a buffer and has no gradient."""
 
     matrix: Tensor
@@ -103,7 +115,7 @@ class FixedMatrixHead(nn.Module):
         return h @ self.matrix.mT
 
 
-class FixedReweightingHead(nn.Module):
+class FixedReweightingHead(Head):
     """z_i = decay^{-i} h_i, i = 0, 1, ..; no parameters."""
 
     scales: Tensor
@@ -127,7 +139,7 @@ class FixedReweightingHead(nn.Module):
         return h * self.scales
 
 
-class DirectHead(nn.Module):
+class DirectHead(Head):
     """DirectCLR: z is the first embed_dim entries of h."""
 
     def __init__(self, in_dim: int, embed_dim: int) -> None:
@@ -141,7 +153,7 @@ class DirectHead(nn.Module):
         return h[..., : self.out_dim]
 
 
-class PCAHead(nn.Module):
+class PCAHead(Head):
     """z = the components of h - mean along embed_dim principal axes; the axes change only in `refresh`.
 
     Parameters
@@ -177,7 +189,7 @@ class PCAHead(nn.Module):
         return (h - self.mean) @ self.axes.mT
 
 
-class ThresholdHead(nn.Module):
+class ThresholdHead(Head):
     """z = w2 S_b(h), entry by entry, with trainable w2 and thresholds b (Xue et al., section 4).
 
     Parameters
@@ -207,8 +219,8 @@ class ThresholdHead(nn.Module):
 class HeadConfig(Protocol):
     """Frozen, hashable recipe of a head."""
 
-    def build(self, in_dim: int, generator: torch.Generator) -> nn.Module:
-        """Head with fresh weights for representations of `in_dim` entries; has the attribute `out_dim`."""
+    def build(self, in_dim: int, generator: torch.Generator) -> Head:
+        """Head with fresh weights for representations of `in_dim` entries."""
         ...
 
 
@@ -317,7 +329,7 @@ class ThresholdConfig:
         return ThresholdHead(in_dim, shared=self.shared)
 
 
-HEADS: dict[str, type | tuple[type, dict]] = {
+HEADS: dict[str, type | tuple[type, dict[str, Any]]] = {
     "none": IdentityConfig,
     "linear": LinearConfig,
     "mlp": MLPConfig,

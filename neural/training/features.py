@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from neural.data.images import ImageSplit
 from neural.measures.probes import few_shot_probe, knn_probe, linear_probe
 from neural.measures.spectra import effective_rank
+from neural.models.heads import FixedMatrixHead, LinearHead
+from neural.training.methods import CrossEntropyObjective
 from neural.training.pretraining import Pretrained
 
 _BATCH = 1024
@@ -55,11 +57,11 @@ def extract(run: Pretrained, split: ImageSplit, *, stages: bool = False) -> Feat
     device = next(iter(split.labels.values())).device
     for index in torch.arange(len(split), device=device).split(_BATCH):
         views = run.config.augment.still(split.stills(index))
-        layers = dict(run.encoder.stages(views)) if stages else {"h": run.encoder(views)}
+        layers = run.encoder.stages(views) if stages else {"h": run.encoder(views)}
         layers["z"] = run.head(layers["h"])
         if matrix is not None:
             layers["h_r"], layers["h_n"] = row_and_null_part(layers["h"], matrix)
-        if hasattr(run.objective, "predict"):
+        if isinstance(run.objective, CrossEntropyObjective):
             predicted.append(run.objective.predict(layers["z"]).cpu())
         for name, features in layers.items():
             batches.setdefault(name, []).append(features.float().cpu())
@@ -78,10 +80,9 @@ def head_matrix(head: nn.Module) -> Tensor | None:
     head : nn.Module
         `LinearHead` and `FixedMatrixHead` have one.
     """
-    if hasattr(head, "matrix"):
+    if isinstance(head, FixedMatrixHead):
         return head.matrix
-    linear = getattr(head, "linear", None)
-    return linear.weight.detach() if isinstance(linear, nn.Linear) and linear.bias is None else None
+    return head.linear.weight.detach() if isinstance(head, LinearHead) else None
 
 
 def row_and_null_part(h: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -63,15 +63,11 @@ class Objective(nn.Module):
 
 
 class MethodConfig(Protocol):
-    """Frozen, hashable recipe of a method.
+    """Frozen, hashable recipe of a method."""
 
-    Attributes
-    ----------
-    label : str or None
-        Name of the label that it trains on; None for self-supervised methods.
-    """
-
-    label: str | None
+    @property
+    def label(self) -> str | None:
+        """Name of the label that it trains on; None for self-supervised methods."""
 
     def build(self, embed_dim: int, classes: int | None, generator: torch.Generator) -> Objective:
         """Objective for embeddings of `embed_dim` entries; `classes` counts the values of its label."""
@@ -167,8 +163,8 @@ class BYOLObjective(Objective):
         online = chain(encoder.parameters(), head.parameters())
         for slow, fast in zip(target.parameters(), online, strict=True):
             slow.lerp_(fast, 1 - self.momentum)
-        for slow, fast in zip(target.buffers(), chain(encoder.buffers(), head.buffers()), strict=True):
-            slow.copy_(fast)
+        for kept, new in zip(target.buffers(), chain(encoder.buffers(), head.buffers()), strict=True):
+            kept.copy_(new)
 
     def forward(self, z: Tensor, batch: Batch) -> Tensor:
         """See `Objective.forward`."""
@@ -378,7 +374,8 @@ def _check_views(z: Tensor) -> None:
 
 def _two_views(z: Tensor) -> tuple[Tensor, Tensor]:
     _check_views(z)
-    return z.chunk(2)
+    first, second = z.chunk(2)
+    return first, second
 
 
 def _both_labels(z: Tensor, batch: Batch) -> Tensor:

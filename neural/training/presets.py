@@ -1,5 +1,6 @@
 """What the command line can name: recipes of every part of a run, and presets that set several fields at once."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ ENCODERS: dict[str, Choice] = {
 }
 OPTIMIZERS: dict[str, Choice] = {"adam": AdamConfig, "sgd": SGDConfig}
 
-CHOICES: dict[str, dict[str, Choice]] = {
+CHOICES: dict[str, Mapping[str, Choice]] = {
     "data": DATASETS,
     "method": METHODS,
     "head": HEADS,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, Protocol
@@ -21,8 +22,8 @@ from neural.data.images import ImageSplit
 from neural.devices import resolve_device
 from neural.measures.probes import knn_probe
 from neural.measures.spectra import effective_rank
-from neural.models.encoders import EncoderConfig, SmallConvConfig
-from neural.models.heads import HeadConfig, MLPConfig
+from neural.models.encoders import EncoderConfig, SmallConvConfig, StagedEncoder
+from neural.models.heads import Head, HeadConfig, MLPConfig, PCAHead
 from neural.models.sparsity import SparsePenalty, needs_fixed_norm
 from neural.seeds import torch_generator
 from neural.training.checkpoints import read_checkpoint, write_checkpoint
@@ -47,14 +48,11 @@ class Purpose(IntEnum):
 
 
 class ImageRecipe(Protocol):
-    """Frozen recipe of a data set.
+    """Frozen recipe of a data set."""
 
-    Attributes
-    ----------
-    label_names : tuple of str
-    """
-
-    label_names: tuple[str, ...]
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the labels that every image has."""
 
     def build(self, rng: np.random.Generator) -> tuple[ImageSplit, ImageSplit]:
         """Training and test half."""
@@ -148,8 +146,9 @@ class Pretrained:
     config : PretrainConfig
     train, test : ImageSplit
         On the device of the network.
-    encoder, head : nn.Module
-        In evaluation mode.
+    encoder : StagedEncoder
+    head : Head
+        Both in evaluation mode.
     objective : Objective
         Predictor or classifier of the method, in evaluation mode.
     history : tuple of dict
@@ -161,8 +160,8 @@ class Pretrained:
     config: PretrainConfig
     train: ImageSplit
     test: ImageSplit
-    encoder: nn.Module
-    head: nn.Module
+    encoder: StagedEncoder
+    head: Head
     objective: Objective
     history: tuple[dict[str, float], ...]
 
@@ -250,7 +249,8 @@ def example_views(config: PretrainConfig, index: Tensor) -> tuple[Tensor, Tensor
     first, second : Tensor, shape (B, 3, size, size)
         Values in [0, 1].
     """
-    return _Views(config, config.build_data()[0]).draw(index).chunk(2)
+    first, second = _Views(config, config.build_data()[0]).draw(index).chunk(2)
+    return first, second
 
 
 _KEPT: dict[Hashable, tuple[list[tuple[Tensor, Tensor]], list[Tensor]]] = {}
@@ -316,7 +316,7 @@ class _Run:
         )
         for module in self._modules().values():
             module.to(self.device)
-        self.encoder.to(memory_format=torch.channels_last)
+        self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.objective.bind(self.encoder, self.head)
         self.stepper = self._stepper()
         self.views = _Views(config, self.train)
@@ -345,7 +345,7 @@ class _Run:
     def train_epoch(self) -> None:
         """One pass over the training images, and its row of the history."""
         self._set_mode(training=True)
-        if hasattr(self.head, "refresh"):
+        if isinstance(self.head, PCAHead):
             self.head.refresh(self._subset_features())
         losses = []
         for index, views in self.views.epoch():
@@ -397,7 +397,7 @@ class _Run:
             batch = Batch(self.views.draw(index), self._labels(index))
             with torch.no_grad():
                 h = self._encode(batch.views)
-            yield lambda h=h, batch=batch: self._loss(h, batch)
+            yield partial(self._loss, h, batch)
 
     def _row(self, loss: float, views: Tensor) -> dict[str, float]:
         epoch = len(self.history) + 1
@@ -434,7 +434,7 @@ class _Run:
         """Batch-norm statistics of one more pass; evaluation mode."""
         network = nn.Sequential(self.encoder, self.head)
         self._set_mode(training=True)
-        if hasattr(self.head, "refresh") and not self.history:
+        if isinstance(self.head, PCAHead) and not self.history:
             self.head.refresh(self._subset_features())
         update_bn((views for _, views in self.views.epoch()), network)
         self._set_mode(training=False)

@@ -19,7 +19,11 @@ Closure = Callable[[], Tensor]
 
 
 class OptimizerConfig(Protocol):
-    """Recipe of an optimiser, with attribute `lr`."""
+    """Recipe of an optimiser."""
+
+    @property
+    def lr(self) -> float:
+        """Step size."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Optimiser of these parameters."""
@@ -101,14 +105,15 @@ class _Part:
 
     def descend(self, loss: Tensor) -> None:
         """One step on this part's parameters only."""
-        if self.optimizer is None:
-            return
-        self.set_gradients(torch.autograd.grad(loss, self.parameters))
-        self.optimizer.step()
+        if self.parameters:
+            self.follow(torch.autograd.grad(loss, self.parameters))
 
-    def set_gradients(self, gradients: Iterable[Tensor]) -> None:
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
+    def follow(self, gradients: Iterable[Tensor]) -> None:
+        """One step of the optimiser with these gradients."""
+        if self.optimizer is not None:
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                parameter.grad = gradient
+            self.optimizer.step()
 
     def state_dict(self) -> dict:
         return self.optimizer.state_dict() if self.optimizer else {}
@@ -119,7 +124,11 @@ class _Part:
 
 
 class ScheduleConfig(Protocol):
-    """Frozen recipe of a schedule, with attribute `optimizer`."""
+    """Frozen recipe of a schedule."""
+
+    @property
+    def optimizer(self) -> OptimizerConfig:
+        """Optimiser of the encoder."""
 
     def start(self, encoder: nn.Module, head: nn.Module) -> Stepper:
         """Stepper that moves these two."""
@@ -143,9 +152,8 @@ class _JointStepper(Stepper):
         parts = [part for part in (self.encoder, self.head) if part.parameters]
         gradients = torch.autograd.grad(value, [p for part in parts for p in part.parameters])
         for part in parts:
-            part.set_gradients(gradients[: len(part.parameters)])
+            part.follow(gradients[: len(part.parameters)])
             gradients = gradients[len(part.parameters) :]
-            part.optimizer.step()
         return value.detach()
 
 
@@ -195,7 +203,7 @@ class _AlternatingStepper(Stepper):
     def _improve_head(self, loss: Closure) -> Tensor:
         """All inner steps; returns the loss before the first."""
         schedule, head = self._schedule, self.head
-        if schedule.restart:
+        if schedule.restart and head.optimizer is not None:
             head.optimizer.state.clear()
         before = [p.detach().clone() for p in head.parameters]
         losses = []
@@ -203,11 +211,10 @@ class _AlternatingStepper(Stepper):
             value = loss()
             losses.append(value.detach())
             gradients = torch.autograd.grad(value, head.parameters)
-            head.set_gradients(
+            head.follow(
                 g + 2 * schedule.proximal * (p.detach() - old)
                 for g, p, old in zip(gradients, head.parameters, before, strict=True)
             )
-            head.optimizer.step()
         return losses[0]
 
 
@@ -273,8 +280,7 @@ class _SlowSingleStepper(Stepper):
 
     def end_epoch(self, losses: Iterable[Closure]) -> None:
         if self.head.parameters:
-            self.head.set_gradients(total.clone() for total in self._total)
-            self.head.optimizer.step()
+            self.head.follow(total.clone() for total in self._total)
             for total in self._total:
                 total.zero_()
 
