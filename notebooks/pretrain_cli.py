@@ -1,5 +1,7 @@
 """``projhead train`` and ``projhead probe``: pretrain one network on images, read its layers with probes."""
 
+import ast
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -16,6 +18,9 @@ def add_train_arguments(parser):
     """
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--config", type=Path, metavar="FILE", help="start from the config.json of a run")
+    parser.add_argument(
+        "--preset", metavar="NAME", help="published augmentation: simclr-cifar, simclr-tiny-imagenet"
+    )
     for name, help_text in (
         ("data", "data set: digits, cifar10, cifar100, folder, ..."),
         ("method", "simclr, simsiam, byol, barlow, vicreg, spectral, supcon, cross-entropy"),
@@ -135,25 +140,26 @@ def build_config(arguments):
     ValueError
         For a name, field or value that does not exist.
     """
+    from neural.models.sparsity import SparsePenalty
+    from neural.training.presets import CHOICES, PRESETS
     from neural.training.pretraining import PretrainConfig
-    from neural.training.recipes import recipe_from_json
+    from neural.training.recipes import change_recipe, recipe_from_json
 
-    fields = _overrides(arguments)
-    config = recipe_from_json(arguments.config.read_text()) if arguments.config else PretrainConfig()
-    for part, choices in _choices().items():
+    fields = _read_fields(arguments)
+    start = PretrainConfig()
+    if arguments.config is not None:
+        start = recipe_from_json(_read_text(arguments.config), arguments.config)
+    parts = dict(_pick("preset", arguments.preset, PRESETS)) if arguments.preset is not None else {}
+    for part, choices in CHOICES.items():
         chosen = getattr(arguments, part)
         if chosen is not None:
-            kind, fixed = _pick(part, chosen, choices)
-            given = {**fixed, **fields.pop(part, {})}
-            config = dataclasses.replace(config, **{part: _make(kind, part, given)})
-    config = dataclasses.replace(config, schedule=_with_optimizer(config.schedule, arguments))
+            parts[part] = _build_named(part, _pick(part, chosen, choices), fields)
+    parts["schedule"] = _set_optimizer(parts.get("schedule", start.schedule), arguments)
     if arguments.sparsity is not None:
-        from neural.models.sparsity import SparsePenalty
-
-        config = dataclasses.replace(config, sparsity=SparsePenalty(arguments.sparsity))
+        parts["sparsity"] = SparsePenalty(arguments.sparsity)
     if arguments.frozen_from is not None:
-        config = dataclasses.replace(config, head=_head_of(arguments.frozen_from))
-    return _changed(config, fields, "")
+        parts["head"] = _read_head(arguments.frozen_from)
+    return change_recipe(dataclasses.replace(start, **parts), fields)
 
 
 def format_probes(scores, protocol):
@@ -177,100 +183,89 @@ def format_probes(scores, protocol):
     return "\n".join(lines)
 
 
-def _choices():
-    """Names of the command line: part of the configuration -> name -> recipe class or (class, fields)."""
-    from neural.training.presets import CHOICES
+# Words become fields here by hand. Two libraries that build frozen dataclasses from a command line were considered:
+# tyro turns a field that has several recipes into subcommands, and jsonargparse addresses a recipe by its import path
+# (--head.class_path neural.models.heads.MLPConfig). With either one, `--head mlp --set head.hidden_dim=512` would no
+# longer be valid, and the tables of names, the presets and the optimiser's short options would still need this code.
 
-    return CHOICES
 
-
-def _pick(part, name, choices):
+def _pick(option, name, choices):
     if name not in choices:
-        raise ValueError(f"{part} must be one of {', '.join(choices)}, got {name!r}")
-    kind = choices[name]
-    return kind if isinstance(kind, tuple) else (kind, {})
+        raise ValueError(f"{option} must be one of {', '.join(choices)}, got {name!r}")
+    return choices[name]
 
 
-def _overrides(arguments):
+def _build_named(part, choice, fields):
+    """Recipe of a name, with the fields of the name and those, of the given ones, that have no default."""
+    from neural.training.recipes import build_recipe
+
+    kind, fixed = choice if isinstance(choice, tuple) else (choice, {})
+    given = fields.get(part, {})
+    if not isinstance(given, dict):
+        raise ValueError(f"{part} is chosen by --{part} and its fields by {part}.FIELD=VALUE, got {given!r}")
+    defaults = {
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+    }
+    return build_recipe(kind, fixed | {k: v for k, v in given.items() if k not in defaults}, part)
+
+
+def _read_fields(arguments):
     """Fields set by --set and by the short options, nested: {"head": {"hidden_dim": 512}, "epochs": 10}."""
     fields = {}
     for word in arguments.set:
         path, equals, text = word.partition("=")
         if not equals:
             raise ValueError(f"set must be FIELD=VALUE, got {word!r}")
-        _put(fields, path.split("."), _value(text))
-    for name in ("epochs", "batch", "seed", "member", "monitor", "precision", "device"):
-        if getattr(arguments, name) is not None:
-            fields[name] = getattr(arguments, name)
-    for name, path in (("root", ("data", "root")), ("label", ("method", "label"))):
-        if getattr(arguments, name) is not None:
-            _put(fields, path, getattr(arguments, name))
+        _put(fields, path, _read_value(text))
+    for path in ("epochs", "batch", "seed", "member", "monitor", "precision", "device"):
+        if getattr(arguments, path) is not None:
+            _put(fields, path, getattr(arguments, path))
+    for path, value in (("data.root", arguments.root), ("method.label", arguments.label)):
+        if value is not None:
+            _put(fields, path, value)
     return fields
 
 
 def _put(fields, path, value):
-    for name in path[:-1]:
+    *outer, last = path.split(".")
+    for name in outer:
         fields = fields.setdefault(name, {})
-    fields[path[-1]] = value
+        if not isinstance(fields, dict):
+            raise ValueError(f"set {path} cannot follow a value of {name}, got {name}={fields!r}")
+    fields[last] = value
 
 
-def _value(text):
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        return text
-    return tuple(value) if isinstance(value, list) else value
+def _read_value(text):
+    """A JSON value, or a word as Python writes it (True, None, (1, 2)), or else the text itself."""
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = read(text)
+            return tuple(value) if isinstance(value, list) else value
+    return text
 
 
-def _make(kind, part, fields):
-    names = {field.name for field in dataclasses.fields(kind)}
-    required = {
-        field.name
-        for field in dataclasses.fields(kind)
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }
-    for problem, found in (("has no", set(fields) - names), ("needs", required - set(fields))):
-        if found:
-            found = ", ".join(f"{part}.{name}" for name in sorted(found))
-            raise ValueError(f"{kind.__name__} {problem} {found}; its fields: {', '.join(sorted(names))}")
-    return kind(**fields)
-
-
-def _changed(recipe, fields, path):
-    """Recipe with nested fields replaced."""
-    names = {field.name for field in dataclasses.fields(recipe)}
-    unknown = sorted(set(fields) - names)
-    if unknown:
-        raise ValueError(
-            f"{path or 'the configuration'} has no field {unknown[0]!r}; fields: {', '.join(sorted(names))}"
-        )
-    new = {}
-    for name, value in fields.items():
-        old = getattr(recipe, name)
-        nested = isinstance(value, dict) and dataclasses.is_dataclass(old)
-        new[name] = _changed(old, value, f"{path}.{name}".lstrip(".")) if nested else value
-    return dataclasses.replace(recipe, **new)
-
-
-def _with_optimizer(schedule, arguments):
+def _set_optimizer(schedule, arguments):
     """Schedule with the optimiser that the options name, on encoder and head alike."""
-    from neural.training.schedules import AdamConfig, SGDConfig
+    from neural.training.presets import OPTIMIZERS
+    from neural.training.recipes import change_recipe
+    from neural.training.schedules import AdamConfig
 
-    kinds = {"adam": AdamConfig, "sgd": SGDConfig}
     optimizer = schedule.optimizer
     if arguments.optimizer is not None:
-        optimizer = _pick("optimizer", arguments.optimizer, kinds)[0]()
+        optimizer = _pick("optimizer", arguments.optimizer, OPTIMIZERS)()
     elif arguments.schedule is not None:
         optimizer = AdamConfig(1e-3, 1e-6)
-    changes = {"lr": arguments.lr, "weight_decay": arguments.weight_decay}
-    optimizer = dataclasses.replace(optimizer, **{k: v for k, v in changes.items() if v is not None})
+    given = {"lr": arguments.lr, "weight_decay": arguments.weight_decay}
+    optimizer = change_recipe(optimizer, {name: value for name, value in given.items() if value is not None})
     new = {"optimizer": optimizer}
     if hasattr(schedule, "head_optimizer") and arguments.schedule is not None:
         new |= {"head_optimizer": optimizer, "restart": False}
     return dataclasses.replace(schedule, **new)
 
 
-def _head_of(folder):
+def _read_head(folder):
     """Fixed head that repeats the linear head of a run."""
     from neural.models.heads import FrozenGivenConfig
     from neural.training.features import head_matrix
@@ -280,3 +275,9 @@ def _head_of(folder):
     if matrix is None:
         raise ValueError(f"frozen-from must be a run with a linear head without bias, got {folder}")
     return FrozenGivenConfig(tuple(map(tuple, matrix.tolist())))
+
+
+def _read_text(path):
+    if not path.is_file():
+        raise ValueError(f"config must be the config.json of a run, got {path}, which is not a file")
+    return path.read_text(encoding="utf-8")

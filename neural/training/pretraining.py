@@ -28,7 +28,7 @@ from neural.models.sparsity import SparsePenalty, needs_fixed_norm
 from neural.seeds import torch_generator
 from neural.training.checkpoints import read_checkpoint, write_checkpoint
 from neural.training.methods import Batch, MethodConfig, Objective, SimCLR
-from neural.training.recipes import changed_fields, recipe_from_json, recipe_to_json
+from neural.training.recipes import changed_fields, check_types, recipe_from_json, recipe_to_json
 from neural.training.schedules import AdamConfig, Joint, ScheduleConfig, Stepper
 
 SUBSET = 1024
@@ -116,10 +116,9 @@ class PretrainConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        check_types(PretrainConfig, vars(self))
         for name, least in (("epochs", 0), ("batch", 2), ("seed", 0), ("member", 0), ("monitor", 0)):
             check_integer(name, getattr(self, name), least)
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision must be 'float32' or 'bfloat16', got {self.precision!r}")
         if self.method.label is not None and self.method.label not in self.data.label_names:
             raise ValueError(
                 f"method.label must be one of {', '.join(self.data.label_names)}, got {self.method.label!r}"

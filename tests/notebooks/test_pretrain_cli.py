@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from neural.models.heads import FrozenGivenConfig, MLPConfig, PCAConfig
 from neural.models.sparsity import SparsePenalty
 from neural.training.methods import SupCon
+from neural.training.presets import SIMCLR_CIFAR
 from neural.training.recipes import recipe_from_json
 from neural.training.schedules import AdamConfig, Alternating, Joint, SGDConfig
 from notebooks.cli import main
@@ -72,6 +74,17 @@ def test_options_reach_the_configuration(tmp_path):
     assert config.head == PCAConfig(4, top=False) and config.augment.side == (0.5, 0.9)
 
 
+def test_true_and_false_are_taken_as_json_and_as_python_write_them(tmp_path):
+    for text in ("false", "False"):
+        train(tmp_path / text, "--head", "deep-mlp", "--set", f"head.batch_norm={text}")
+        assert config_of(tmp_path / text).head == MLPConfig(depth=2)
+
+
+def test_a_preset_sets_the_published_augmentation_and_single_fields_still_change(tmp_path):
+    train(tmp_path / "a", "--preset", "simclr-cifar", "--set", "augment.size=16", "--epochs", "0")
+    assert config_of(tmp_path / "a").augment == replace(SIMCLR_CIFAR, size=16)
+
+
 def test_a_run_can_be_repeated_from_its_configuration_and_continued(tmp_path, capsys):
     train(tmp_path / "a", "--head", "linear")
     again = ["train", "--out", str(tmp_path / "b"), "--config", str(tmp_path / "a" / "config.json")]
@@ -90,11 +103,29 @@ def test_a_run_can_be_repeated_from_its_configuration_and_continued(tmp_path, ca
         (["--head", "big"], "head must be one of none, linear, .*, got 'big'"),
         (["--data", "cifar10"], "CIFAR10 needs data.root"),
         (["--data", "cifar10", "--root", "nowhere"], "nowhere/.* is missing: get CIFAR-10"),
-        (["--set", "head.depht=2"], "head has no field 'depht'"),
+        (["--set", "head.depht=2"], "MLPConfig has no field head.depht; its fields are hidden_dim"),
         (["--set", "head"], "set must be FIELD=VALUE, got 'head'"),
         (["--method", "supcon", "--label", "colour"], "method.label must be one of digit, .*, got 'colour'"),
         (["--lr", "-1"], "lr must be > 0 and finite, got -1"),
         (["--device", "tpu"], "device must be one of"),
+        (
+            ["--head", "deep-mlp", "--set", "head.batch_norm=off"],
+            "head.batch_norm must be true or false, got 'off'",
+        ),
+        (["--set", "encoder.last_relu=no"], "encoder.last_relu must be true or false, got 'no'"),
+        (["--set", "encoder.last_relu=1"], "encoder.last_relu must be true or false, got 1"),
+        (["--set", "head=mlp"], r"head must be a recipe \(HeadConfig\), got 'mlp'"),
+        (["--head", "mlp", "--set", "head=mlp"], "head is chosen by --head .* got 'mlp'"),
+        (["--set", "augment.size=32.0"], "augment.size must be an integer, got 32.0"),
+        (["--set", "augment.colour=strong"], "augment.colour must be a number, got 'strong'"),
+        (["--set", "augment.side=0.5"], "augment.side must be a list of 2 values, each a number, got 0.5"),
+        (["--set", "data.train_size=1e2"], "data.train_size must be an integer, got 100.0"),
+        (["--set", "data.photos=[3, 4]"], "data.photos must be a list of any number of values, each a text"),
+        (["--set", "schedule.optimizer.lr=fast"], "schedule.optimizer.lr must be a number, got 'fast'"),
+        (["--set", "head.hidden_dim.x=1"], "head.hidden_dim must be an integer, got {'x': 1}"),
+        (["--set", "precision=float16"], "precision must be one of 'float32', 'bfloat16', got 'float16'"),
+        (["--preset", "simclr"], "preset must be one of simclr-cifar, simclr-tiny-imagenet, got 'simclr'"),
+        (["--config", "."], "config must be the config.json of a run, got ., which is not a file"),
     ],
 )
 def test_wrong_words_give_one_line(tmp_path, capsys, words, message):
