@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synthetic.claims.rule import AGREES, DISAGREES, MIN_RESOLUTION, Check, Estimate, Unsupported
+from synthetic.store.versions import recorded_versions
 
 SOURCES = ("paper", "reconstructed", "derived")
 VERDICTS = ("holds", "holds within stated limits", "counterexample", "not supported", "fails")
@@ -83,31 +84,8 @@ class ClaimResult:
         enough = self.resolution is None or self.resolution >= MIN_RESOLUTION
         return self.verdict == self.claim.expected and self.control_rejected and enough
 
-    def row(self) -> dict:
-        """One line of the table; of several comparisons the one farthest from its prediction."""
-        estimate, claim = self.estimate, self.claim
-        worst = int(np.argmax(np.abs(estimate.mean - self.predicted)))
-        spread = f" +- {estimate.se[worst]:.2g}" if claim.check.replicated else ""
-        return {
-            "id": claim.id,
-            "source": claim.source,
-            "predicted": f"{self.predicted[worst]:.5g}",
-            "measured": f"{estimate.mean[worst]:.5g}{spread}",
-            "interval": f"[{estimate.low[worst]:.4g}, {estimate.high[worst]:.4g}]"
-            if claim.check.replicated
-            else "",
-            "resolution": "exact" if self.resolution is None else f"{self.resolution:.0f}",
-            "verdict": self.verdict,
-            "expected": claim.expected,
-            "control": self._control_word(),
-        }
-
-    def _control_word(self) -> str:
-        rejected = "rejected" if self.power is None else "seen"
-        return rejected if self.control_rejected else f"NOT {rejected.upper()}"
-
     def to_json(self) -> dict:
-        """Everything but the wall time, as plain values."""
+        """Everything but the wall time, and the versions in use, as plain values: an entry of the ledger."""
         claim, estimate = self.claim, self.estimate
         return {
             "id": claim.id,
@@ -133,6 +111,7 @@ class ClaimResult:
                 "rejected": self.control_rejected,
             },
             "seed": self.seed,
+            "versions": recorded_versions(),
             "ok": self.ok,
         }
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthetic.claims.ledger import results_json, results_markdown
+from synthetic.claims.ledger import table_row
 from synthetic.claims.registry import Claim, Prediction, run_claim
 from synthetic.claims.rule import (
     AGREES,
@@ -167,7 +167,7 @@ def test_a_claim_holds_only_with_its_control_rejected():
     assert wrong.verdict == "fails" and not wrong.ok
     toothless = run_claim(claim(predict=lambda seed: Prediction([1.0], [1.0])))
     assert toothless.verdict == "holds" and not toothless.control_rejected and not toothless.ok
-    assert toothless.row()["control"] == "NOT REJECTED"
+    assert table_row(toothless.to_json())["control"] == "NOT REJECTED"
 
 
 def test_low_resolution_is_not_ok():
@@ -216,40 +216,9 @@ def test_a_sentence_is_not_supported_when_an_effect_of_its_size_would_have_been_
     absent = run_claim(unsupported(0.0))
     assert absent.verdict == "not supported" and absent.ok and absent.power > 0.9
     np.testing.assert_allclose(absent.control, 0.1)  # the planted effect
-    assert absent.row()["control"] == "seen"
+    assert table_row(absent.to_json())["control"] == "seen"
     noisy = run_claim(unsupported(0.0, spread=0.1))
     assert noisy.verdict == "undecided" and not noisy.control_rejected and not noisy.ok
-    assert noisy.row()["control"] == "NOT SEEN" and noisy.power < 0.9
+    assert table_row(noisy.to_json())["control"] == "NOT SEEN" and noisy.power < 0.9
     present = run_claim(unsupported(0.1))
     assert present.verdict == "holds" and not present.ok
-
-
-def test_ledger_shows_power():
-    absent, other = run_claim(unsupported(0.0)), run_claim(claim())
-    page = results_markdown([absent, other]).decode()
-    assert page.count("- Power: ") == 1 and f"- Power: {absent.power:.3f}." in page
-    stored = json.loads(results_json([absent, other]))
-    assert [entry["power"] for entry in stored] == [absent.power, None]
-    assert [entry["replicates"] for entry in stored] == [16, 1]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (dict(expected="not supported", source="paper"), "exactly when the check is Unsupported"),
-        (dict(check=Unsupported(0.1), source="paper"), "exactly when the check is Unsupported"),
-        (dict(check=Unsupported(0.1), expected="not supported"), "only a paper's sentence"),
-        (dict(source="rumour"), "source must be one of"),
-        (dict(expected="maybe"), "expected must be one of"),
-        (dict(limits="small n"), "limits are stated exactly when"),
-        (dict(expected="counterexample"), "needs a measured control"),
-    ],
-)
-def test_malformed_claims(changes, message):
-    with pytest.raises(ValueError, match=message):
-        claim(**changes)
-
-
-def test_prediction_and_measurement_must_match_in_shape():
-    with pytest.raises(ValueError, match="predicted"):
-        run_claim(claim(predict=lambda seed: Prediction([1.0, 2.0], [0.0, 0.0])))
