@@ -1,7 +1,6 @@
 """The command ``projhead``: figures, claims, single trainings and timings."""
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -22,6 +21,7 @@ _COLUMNS = {
     "expected": 12,
     "control": 12,
 }
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 def main(argv=None):
@@ -72,7 +72,6 @@ def _parser():
         description="What theory says about projection heads in contrastive learning, computed and checked.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    cores = os.cpu_count() or 1
 
     figures = commands.add_parser("figures", help="run notebooks and write their figures")
     figures.set_defaults(command=_figures)
@@ -80,7 +79,7 @@ def _parser():
     figures.add_argument(
         "--only", action="append", metavar="NAME", help="one notebook, such as 05; may repeat"
     )
-    figures.add_argument("--jobs", type=int, default=cores, metavar="N", help=f"worker processes ({cores})")
+    figures.add_argument("--jobs", type=int, metavar="N", help="worker processes (as many as cores)")
     figures.add_argument("--seed", type=int, default=0, metavar="N", help="root seed (0)")
     figures.add_argument("--device", default="cpu", help="where networks are trained (cpu)")
     figures.add_argument("--out", type=Path, metavar="DIR", help="folder for figures (figures/ of the clone)")
@@ -88,8 +87,13 @@ def _parser():
 
     claims = commands.add_parser("claims", help="hold every claim against its measurement")
     claims.set_defaults(command=_claims)
-    claims.add_argument("--only", action="append", metavar="ID", help="one claim; may repeat")
-    claims.add_argument("--jobs", type=int, default=cores, metavar="N", help=f"worker processes ({cores})")
+    claims.add_argument(
+        "--only",
+        action="append",
+        metavar="ID",
+        help="one claim; may repeat; other entries of the ledger stay",
+    )
+    claims.add_argument("--jobs", type=int, metavar="N", help="worker processes (as many as cores)")
     claims.add_argument("--seed", type=int, default=0, metavar="N", help="root seed (0)")
     claims.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
 
@@ -116,7 +120,7 @@ def _parser():
     )
     project_map.set_defaults(command=_map)
 
-    listing = commands.add_parser("list", help="show the notebooks, profiles and claims")
+    listing = commands.add_parser("list", help="show the notebooks, profiles, presets and claims")
     listing.set_defaults(command=_list)
     return parser
 
@@ -125,7 +129,7 @@ def _figures(arguments):
     names = _chosen(arguments.only, notebook_names(), "notebook")
     if arguments.profile not in PROFILES:
         raise UsageError(f"profile {arguments.profile!r} is none of {', '.join(PROFILES)}")
-    _check_at_least("jobs", arguments.jobs, 1)
+    jobs = _jobs(arguments)
     _check_at_least("seed", arguments.seed, 0)
     _check_device(arguments.device)
 
@@ -136,7 +140,7 @@ def _figures(arguments):
     _check_writable(out)
     if arguments.fresh:
         os.environ["PROJHEAD_FRESH"] = "1"
-    runs = run_notebooks(names, arguments.profile, arguments.seed, arguments.jobs, arguments.device, out)
+    runs = run_notebooks(names, arguments.profile, arguments.seed, jobs, arguments.device, out)
     failed = [run.name for run in runs if not run.ok]
     print(f"{len(runs) - len(failed)} of {len(runs)} notebooks done, figures in {out / arguments.profile}")
     if failed:
@@ -145,66 +149,85 @@ def _figures(arguments):
 
 
 def _claims(arguments):
+    from joblib import parallel_config
+
+    from neural.progress import LineReporter
     from synthetic.claims import CLAIMS, run_claim
+    from synthetic.claims.ledger import entries_json, update_ledger
 
     ids = _chosen(arguments.only, list(CLAIMS), "claim")
-    _check_at_least("jobs", arguments.jobs, 1)
+    jobs = _jobs(arguments)
     _check_at_least("seed", arguments.seed, 0)
     if arguments.json:
-        _check_writable(arguments.json.resolve().parent)
-    os.environ["PROJHEAD_JOBS"] = str(arguments.jobs)  # the trainings inside a claim run side by side
+        _check_file(arguments.json)
+    ledger = _ledger_paths(arguments.seed)
 
-    table, results, failures = _ClaimTable(ids), [], {}
-    for identifier in ids:
+    table, entries, failures = _ClaimTable(ids), [], {}
+    report = LineReporter("claims", _SECONDS_BETWEEN_LINES, sys.stdout)
+    for number, identifier in enumerate(ids, start=1):
+        start = time.monotonic()
         try:
-            results.append(run_claim(CLAIMS[identifier], arguments.seed))
-            table.show(results[-1])
+            with parallel_config(n_jobs=jobs):  # of the sweeps inside the claim
+                entry = run_claim(CLAIMS[identifier], arguments.seed).to_json()
         except Exception:
             failures[identifier] = traceback.format_exc()
-    _write_ledgers(results, arguments, complete=len(results) == len(CLAIMS))
-    return _verdict(results, failures)
+            continue
+        entries.append(entry)
+        table.show(number, entry, time.monotonic() - start)
+        if ledger:
+            update_ledger([entry], list(CLAIMS), *ledger)
+        if number < len(ids):
+            report(number / len(ids), f"{number} of {len(ids)}")
+    if arguments.json:
+        _write(arguments.json, entries_json(entries))
+    if ledger and entries:
+        print(f"{len(entries)} entries replaced in {' and '.join(map(str, ledger))}")
+    return _verdict(entries, failures)
+
+
+def _ledger_paths(seed):
+    """The two files of the ledger, none where they are not to be changed, which is said."""
+    from synthetic.store.files import clone_root
+
+    root = clone_root()
+    if root is None:
+        return None
+    if seed != 0:
+        print(f"the ledger holds measurements at seed 0 and is not changed by a run at seed {seed}")
+        return None
+    try:
+        for folder in (root, root / "figures"):
+            _check_writable(folder)
+    except UsageError as error:
+        print(f"the ledger is not changed: {error}")
+        return None
+    return root / "figures" / "claims.json", root / "CLAIMS.md"
 
 
 class _ClaimTable:
     """Prints the row of a claim as soon as it is there."""
 
     def __init__(self, ids):
-        self.total, self.shown = len(ids), 0
-        self.start = time.monotonic()
+        self.total = len(ids)
         self.widths = {"id": max(map(len, ids), default=2)} | _COLUMNS
         self._print(" " * 9, dict(zip(self.widths, self.widths, strict=True)), "seconds")
 
-    def show(self, result):
-        """Print one row."""
-        self.shown += 1
-        seconds = f"{time.monotonic() - self.start:.0f}"
-        self._print(f"[{self.shown}/{self.total}]".ljust(9), result.row(), seconds)
+    def show(self, number, entry, seconds):
+        """Print the row of one entry of the ledger."""
+        from synthetic.claims.ledger import table_row
+
+        self._print(f"[{number}/{self.total}]".ljust(9), table_row(entry), f"{seconds:.0f}")
 
     def _print(self, counter, row, seconds):
         cells = [str(row[column]).ljust(width) for column, width in self.widths.items()]
         print(counter + "  ".join([*cells, seconds]), flush=True)
 
 
-def _write_ledgers(results, arguments, complete):
-    from neural.files import write_atomically
-    from synthetic.claims.ledger import write_ledger
-    from synthetic.store.files import clone_root
-
-    if arguments.json:
-        content = json.dumps([result.to_json() for result in results], indent=1) + "\n"
-        write_atomically({arguments.json.resolve(): content.encode()})
-        print(f"written: {arguments.json}")
-    root = clone_root()
-    if complete and arguments.seed == 0 and root is not None:
-        write_ledger(results, root / "figures" / "claims.json", root / "CLAIMS.md")
-        print("written: figures/claims.json, CLAIMS.md")
-
-
-def _verdict(results, failures):
-    wrong = [result.row()["id"] for result in results if not result.ok]
+def _verdict(entries, failures):
+    wrong = [entry["id"] for entry in entries if not entry["ok"]]
     for identifier, error in failures.items():
         print(f"{identifier} did not finish:\n{error.rstrip()}")
-    print(f"{len(results) - len(wrong)} of {len(results) + len(failures)} claims came out as declared")
+    print(f"{len(entries) - len(wrong)} of {len(entries) + len(failures)} claims came out as declared")
     if wrong:
         print(f"not as declared, or control not rejected: {', '.join(wrong)}")
     return 1 if wrong or failures else 0
@@ -241,9 +264,11 @@ def _map(arguments):
 
 
 def _list(_):
+    from neural.training.presets import PRESETS
     from synthetic.claims import CLAIMS
 
-    print(f"profiles: {', '.join(PROFILES)}\n\nnotebooks")
+    print(f"profiles: {', '.join(PROFILES)}")
+    print(f"presets of projhead train: {', '.join(PRESETS)}\n\nnotebooks")
     for name in notebook_names():
         print(f"  {name}  {notebook_title(name)}")
     print("\nclaims")
@@ -271,6 +296,16 @@ def _chosen(wanted, available, kind):
         raise UsageError(error) from None
 
 
+def _jobs(arguments):
+    """Number of worker processes: the option, else as many as this process may use cores."""
+    if arguments.jobs is None:
+        from neural.devices import available_cores
+
+        return available_cores()
+    _check_at_least("jobs", arguments.jobs, 1)
+    return arguments.jobs
+
+
 def _check_at_least(name, value, least):
     if value < least:
         raise UsageError(f"--{name} must be at least {least}, got {value}")
@@ -285,6 +320,20 @@ def _check_device(name):
         resolve_device(name)
     except (ValueError, RuntimeError) as error:
         raise UsageError(error) from None
+
+
+def _write(path, content):
+    from neural.files import write_atomically
+
+    write_atomically({path.resolve(): content})
+    print(f"written: {path}")
+
+
+def _check_file(path):
+    """Refuse a path that no file can be written to, before anything is computed."""
+    if path.is_dir():
+        raise UsageError(f"cannot write to {path}: it is a folder, and a file is asked for")
+    _check_writable(path.resolve().parent)
 
 
 def _check_writable(folder):

@@ -17,6 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
+from neural.progress import LineReporter
 from notebooks.catalogue import FOLDER
 from notebooks.figure import default_out
 
@@ -84,13 +85,13 @@ def run_notebooks(names, profile, seed=0, jobs=1, device="cpu", out=None):
     parameters = {"profile": profile, "seed": seed, "jobs": jobs, "device": device, "out": str(out)}
     failed = out / profile / "failed"
     runs = []
-    start = time.monotonic()
+    report = LineReporter("notebooks", every=0, stream=sys.stdout)
     for number, name in enumerate(names, start=1):
         print(f"[{number} of {len(names)}] {name}", flush=True)
         run = _run_notebook(name, parameters, failed)
         runs.append(run)
-        left = (time.monotonic() - start) / number * (len(names) - number)
-        print(_summary(run, left), flush=True)
+        print(_summary(run), flush=True)
+        report(number / len(names), f"{number} of {len(names)}")
     return runs
 
 
@@ -177,10 +178,9 @@ class LineWriter:
         self.flush()
 
 
-def _summary(run, left):
+def _summary(run):
     if run.ok:
-        remaining = f", about {left:.0f} s left" if left else ""
-        return f"    done in {run.seconds:.0f} s{remaining}"
+        return f"    done in {run.seconds:.0f} s"
     place = f" in cell [{run.cell}]" if run.cell is not None else ""
     lines = [f"    FAILED{place} after {run.seconds:.0f} s"]
     lines += [f"    | {line}" for line in run.error.splitlines()]

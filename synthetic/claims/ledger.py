@@ -101,7 +101,9 @@ def update_ledger(entries: Sequence[dict], order: Sequence[str], json_path: Path
     json_path, md_path : pathlib.Path
         The entries, from which the new ones are merged, and the page that is made from all of them.
     """
-    known = {entry["id"]: entry for entry in read_entries(json_path)} | {entry["id"]: entry for entry in entries}
+    known = {entry["id"]: entry for entry in read_entries(json_path)} | {
+        entry["id"]: entry for entry in entries
+    }
     merged = [known[identifier] for identifier in order if identifier in known]
     write_atomically({json_path: entries_json(merged), md_path: entries_markdown(merged)})
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits
 
@@ -258,7 +258,7 @@ class _Task:
     def run(self):
         """Compute and store the result."""
         try:
-            with _one_thread():
+            with _one_thread(), parallel_config(backend="sequential", n_jobs=1):
                 result = self.function(self.point)
         except Exception:
             return _Outcome(self.index, error=traceback.format_exc())

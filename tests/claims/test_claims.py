@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from joblib import parallel_config
 
+from neural.devices import available_cores
 from synthetic.claims import CLAIMS, run_claim
 from synthetic.claims.rule import LEDGER_COMPARISONS, MIN_RESOLUTION
 from synthetic.store.files import clone_root
@@ -11,7 +13,8 @@ from synthetic.store.files import clone_root
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_claim_has_its_verdict_and_rejects_its_control(claim, seed):
-    result = run_claim(claim, seed)
+    with parallel_config(n_jobs=available_cores()):
+        result = run_claim(claim, seed)
     shown = json.dumps(result.to_json(), indent=1)
     assert result.verdict == claim.expected, shown
     assert result.control_rejected, shown

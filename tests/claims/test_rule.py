@@ -1,7 +1,5 @@
 """The rule must be able to reject: what it accepts, what it refuses and what it leaves open."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy import stats

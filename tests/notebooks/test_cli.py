@@ -5,13 +5,13 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from joblib import effective_n_jobs
 
 import synthetic.claims
+import synthetic.store.files
 from notebooks import cli, runner
 from notebooks.cli import main
 from notebooks.runner import NotebookRun
-from synthetic.claims import ledger
-from synthetic.store.files import clone_root
 
 
 @pytest.fixture(autouse=True)
@@ -36,30 +36,59 @@ def ran(monkeypatch):
     return calls
 
 
+def entry(identifier, ok=True):
+    """An entry of the ledger, the control rejected if `ok`."""
+    return {
+        "id": identifier,
+        "statement": f"What {identifier} says.",
+        "latex": "1 = 1",
+        "source": "derived",
+        "reference": "here",
+        "assumptions": "none",
+        "limits": "",
+        "check": "Exact(tolerance=0)",
+        "expected": "holds",
+        "verdict": "holds",
+        "predicted": [1.0],
+        "measured": [1.0],
+        "standard_error": [0.0],
+        "interval": [[1.0], [1.0]],
+        "replicates": 1,
+        "resolution": None,
+        "power": None,
+        "control": {"what": "wrong", "values": [2.0], "rejected": ok},
+        "seed": 0,
+        "versions": {"python": "3"},
+        "ok": ok,
+    }
+
+
 def fake_claim(identifier, ok=True):
-    row = dict.fromkeys(("source", "predicted", "measured", "interval", "resolution", "verdict"), "-")
-    row |= {"id": identifier, "expected": "holds", "control": "rejected" if ok else "NOT REJECTED"}
-    result = SimpleNamespace(ok=ok, row=lambda: row, to_json=lambda: {"id": identifier, "ok": ok})
+    shown = entry(identifier, ok)
     return SimpleNamespace(
         id=identifier,
         source="derived",
         expected="holds",
-        statement=f"What {identifier} says.",
-        result=result,
+        statement=shown["statement"],
+        result=SimpleNamespace(to_json=lambda: shown),
     )
 
 
 @pytest.fixture
-def ledgers(monkeypatch):
-    """Three claims, of which none is measured; returns the ledgers that would have been written."""
-    written = []
+def clone(monkeypatch, tmp_path):
+    """Three claims, of which none is measured, and an empty clone, whose folder is returned."""
     claims = {name: fake_claim(name) for name in ("xue-1", "xue-2", "gui-1")}
     monkeypatch.setattr(synthetic.claims, "CLAIMS", claims)
     monkeypatch.setattr(synthetic.claims, "run_claim", lambda claim, seed: claim.result)
-    monkeypatch.setattr(
-        ledger, "write_ledger", lambda results, *paths: written.append((len(results), *paths))
-    )
-    return written
+    root = tmp_path / "clone"
+    root.mkdir()
+    monkeypatch.setattr(synthetic.store.files, "clone_root", lambda: root)
+    return root
+
+
+def ids_in_ledger(clone):
+    path = clone / "figures" / "claims.json"
+    return [entry["id"] for entry in json.loads(path.read_text())] if path.exists() else []
 
 
 def test_figures_by_default(ran, tmp_path):
@@ -104,7 +133,7 @@ def test_figures_exit_status_tells_of_a_failed_notebook(ran, tmp_path, capsys):
         ("claims --jobs 0", "--jobs must be at least 1, got 0"),
     ],
 )
-def test_wrong_usage_is_one_line_that_names_the_choices(ran, ledgers, words, message, capsys):
+def test_wrong_usage_is_one_line_that_names_the_choices(ran, clone, words, message, capsys):
     assert main(words.split()) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"projhead: {message}")
@@ -112,15 +141,16 @@ def test_wrong_usage_is_one_line_that_names_the_choices(ran, ledgers, words, mes
     assert not ran
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_any_work(ran, ledgers, tmp_path, capsys):
+def test_a_folder_that_cannot_be_written_is_told_before_any_work(ran, clone, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["figures", "--out", str(tmp_path / "file" / "figures")]) == 2
     assert main(["claims", "--json", str(tmp_path / "file" / "claims.json")]) == 2
-    assert capsys.readouterr().err.count("cannot write to") == 2
+    assert main(["claims", "--json", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("cannot write to") == 3
     assert not ran
 
 
-def test_claims_print_a_row_each_and_write_the_ledger(ledgers, capsys):
+def test_claims_print_a_row_each_and_write_the_ledger(clone, capsys):
     assert main(["claims", "--jobs", "1"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split()[:3] == ["id", "source", "predicted"]
@@ -130,22 +160,71 @@ def test_claims_print_a_row_each_and_write_the_ledger(ledgers, capsys):
         ["[3/3]", "gui-1"],
     ]
     assert "3 of 3 claims came out as declared" in printed
-    assert ledgers == [(3, clone_root() / "figures" / "claims.json", clone_root() / "CLAIMS.md")]
+    assert ids_in_ledger(clone) == ["xue-1", "xue-2", "gui-1"]
+    assert "| xue-2 |" in (clone / "CLAIMS.md").read_text()
 
 
-@pytest.mark.parametrize("words", ["--only xue-2", "--seed 1"])
-def test_the_committed_ledger_needs_all_claims_at_seed_0(ledgers, words):
-    assert main(["claims", "--jobs", "1", *words.split()]) == 0
-    assert ledgers == []
+def test_one_claim_replaces_its_entry_alone(clone, monkeypatch):
+    main(["claims", "--jobs", "1"])
+    changed = fake_claim("xue-2")
+    changed.result.to_json().update(measured=[1.5], versions={"python": "4"})
+    synthetic.claims.CLAIMS["xue-2"] = changed
+    before = (clone / "CLAIMS.md").read_text()
+    assert main(["claims", "--jobs", "1", "--only", "xue-2"]) == 0
+    entries = json.loads((clone / "figures" / "claims.json").read_text())
+    assert [(entry["id"], entry["measured"]) for entry in entries] == [
+        ("xue-1", [1.0]),
+        ("xue-2", [1.5]),
+        ("gui-1", [1.0]),
+    ]
+    before, after = before.splitlines(), (clone / "CLAIMS.md").read_text().splitlines()
+    assert [line for line in after if line not in before] == [
+        "| xue-2 | derived | 1 | 1.5 |  | exact | holds | rejected |",
+        "- Measured at seed 0 with python 4.",
+    ]
 
 
-def test_claims_are_written_where_asked(ledgers, tmp_path):
+def test_a_claim_that_is_gone_leaves_the_ledger(clone):
+    main(["claims", "--jobs", "1"])
+    del synthetic.claims.CLAIMS["xue-1"]
+    main(["claims", "--jobs", "1", "--only", "gui"])
+    assert ids_in_ledger(clone) == ["xue-2", "gui-1"]
+
+
+def test_another_seed_leaves_the_ledger_alone(clone, capsys):
+    assert main(["claims", "--jobs", "1", "--seed", "1"]) == 0
+    assert ids_in_ledger(clone) == []
+    assert "the ledger holds measurements at seed 0 and is not changed" in capsys.readouterr().out
+
+
+def test_what_was_measured_before_an_interruption_is_in_the_ledger(clone, monkeypatch):
+    def run_or_interrupt(claim, seed):
+        if claim.id == "gui-1":
+            raise KeyboardInterrupt
+        return claim.result
+
+    monkeypatch.setattr(synthetic.claims, "run_claim", run_or_interrupt)
+    assert main(["claims", "--jobs", "1"]) == 130
+    assert ids_in_ledger(clone) == ["xue-1", "xue-2"]
+
+
+def test_the_number_of_workers_reaches_the_sweeps_of_a_claim(clone, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        synthetic.claims, "run_claim", lambda claim, seed: seen.append(effective_n_jobs(None)) or claim.result
+    )
+    main(["claims", "--jobs", "3", "--only", "xue-1"])
+    assert seen == [3]
+    assert effective_n_jobs(None) == 1
+
+
+def test_claims_are_written_where_asked(clone, tmp_path):
     path = tmp_path / "some.json"
     assert main(["claims", "--jobs", "1", "--only", "gui", "--json", str(path)]) == 0
-    assert json.loads(path.read_text()) == [{"id": "gui-1", "ok": True}]
+    assert json.loads(path.read_text()) == [entry("gui-1")]
 
 
-def test_a_claim_that_is_not_as_declared_is_a_failure(ledgers, capsys):
+def test_a_claim_that_is_not_as_declared_is_a_failure(clone, capsys):
     synthetic.claims.CLAIMS["xue-2"] = fake_claim("xue-2", ok=False)
     assert main(["claims", "--jobs", "1"]) == 1
     printed = capsys.readouterr().out
@@ -153,7 +232,7 @@ def test_a_claim_that_is_not_as_declared_is_a_failure(ledgers, capsys):
     assert "not rejected: xue-2" in printed
 
 
-def test_a_claim_that_raises_does_not_stop_the_others(ledgers, monkeypatch, capsys):
+def test_a_claim_that_raises_does_not_stop_the_others(clone, monkeypatch, capsys):
     def run_or_fail(claim, seed):
         if claim.id == "xue-2":
             raise ArithmeticError("no such number")
@@ -165,14 +244,19 @@ def test_a_claim_that_raises_does_not_stop_the_others(ledgers, monkeypatch, caps
     assert "xue-2 did not finish:" in printed
     assert "no such number" in printed
     assert "2 of 3 claims came out as declared" in printed
-    assert ledgers == []
+    assert ids_in_ledger(clone) == ["xue-1", "gui-1"]
 
 
-def test_list_shows_titles_profiles_and_sources(ran, ledgers, monkeypatch, capsys):
+def test_list_shows_titles_profiles_and_sources(ran, clone, monkeypatch, capsys):
     monkeypatch.setattr(cli, "notebook_title", lambda name: f"Why {name}?")
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
-    for expected in ("smoke, quick, full", "01_a  Why 01_a?", "gui-1 (derived; holds)  What gui-1 says."):
+    for expected in (
+        "smoke, quick, full",
+        "simclr-cifar",
+        "01_a  Why 01_a?",
+        "gui-1 (derived; holds)  What gui-1 says.",
+    ):
         assert expected in printed
 
 

@@ -1,0 +1,88 @@
+"""The page and the file of the ledger show what was measured."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from synthetic.claims.ledger import entries_json, entries_markdown, read_entries, table_row, update_ledger
+from synthetic.claims.registry import Claim, Prediction, run_claim
+from synthetic.claims.rule import Equivalent, Exact, Unsupported
+from synthetic.store.versions import recorded_versions
+
+NOISE = stats.norm.ppf((np.arange(16) + 0.5) / 16)[:, None]
+
+
+def measured(identifier="test", **changes):
+    """Entry of a claim that is measured here."""
+    fields = dict(
+        id=identifier,
+        statement="s",
+        latex="l",
+        source="paper",
+        reference="r",
+        assumptions="a",
+        control="c",
+        check=Exact(1e-9),
+        measure=lambda seed: [1.0, 3.0],
+        predict=lambda seed: Prediction([1.0, 3.0], [2.0, 3.0]),
+    )
+    return run_claim(Claim(**{**fields, **changes})).to_json()
+
+
+def absent_effect(identifier="absent"):
+    return measured(
+        identifier,
+        check=Unsupported(0.1),
+        expected="not supported",
+        measure=lambda seed: 0.02 * NOISE,
+        predict=lambda seed: Prediction([1.0], [np.nan]),
+    )
+
+
+def test_page_shows_power_of_an_absent_effect_only():
+    absent, other = absent_effect(), measured()
+    page = entries_markdown([absent, other]).decode()
+    assert page.count("- Power: ") == 1 and f"- Power: {absent['power']:.3f}." in page
+    stored = json.loads(entries_json([absent, other]))
+    assert [entry["power"] for entry in stored] == [absent["power"], None]
+    assert [entry["replicates"] for entry in stored] == [16, 1]
+
+
+def test_row_shows_the_comparison_farthest_from_its_prediction():
+    entry = measured(
+        check=Equivalent(1.0),
+        measure=lambda seed: np.array([1.0, 3.0]) + 0.01 * NOISE,
+        predict=lambda seed: Prediction([1.0, 3.5], [2.0, 5.0]),
+    )
+    row = table_row(entry)
+    assert row["predicted"] == "3.5" and row["measured"].startswith("3 +- 0.0")
+    assert row["interval"] == f"[{entry['interval'][0][1]:.4g}, {entry['interval'][1][1]:.4g}]"
+    assert row["control"] == "rejected" and int(row["resolution"]) >= 8
+
+
+def test_row_of_an_exact_claim_has_no_interval():
+    row = table_row(measured())
+    assert (row["measured"], row["interval"], row["resolution"]) == ("1", "", "exact")
+
+
+def test_entries_record_seed_and_versions():
+    entry = measured()
+    assert entry["seed"] == 0 and entry["versions"] == recorded_versions()
+
+
+def test_not_a_number_is_refused():
+    with pytest.raises(ValueError):
+        entries_json([measured() | {"measured": [float("nan")]}])
+
+
+def test_new_entries_replace_old_ones_in_the_order_of_the_claims(tmp_path):
+    paths = tmp_path / "claims.json", tmp_path / "CLAIMS.md"
+    update_ledger([measured("b"), measured("gone")], ["b", "gone"], *paths)
+    update_ledger([measured("a"), measured("b", statement="new")], ["a", "b", "never measured"], *paths)
+    assert [(entry["id"], entry["statement"]) for entry in read_entries(paths[0])] == [
+        ("a", "s"),
+        ("b", "new"),
+    ]
+    assert paths[1].read_text().count("## ") == 2
