@@ -36,7 +36,9 @@ def real(name: str, value) -> np.ndarray:
 
 
 def numeric(name: str, value) -> np.ndarray:
-    """`value` as a float64 array, or a float64 scalar (cheaper) where it is a float; infinity and nan may be in it.
+    """`value` as a float64 array; infinity and nan are allowed.
+
+    A float becomes a float64 scalar, which is cheaper and has the methods of an array.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def numeric(name: str, value) -> np.ndarray:
         If it is not numeric.
     """
     if isinstance(value, float):
-        return np.float64(value)
+        return np.float64(value)  # type: ignore[return-value]
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -52,7 +54,7 @@ def numeric(name: str, value) -> np.ndarray:
 
 
 def some(mask) -> bool:
-    """Whether any entry is true; `any` of a numpy scalar takes longer than the check that it ends."""
+    """Whether any entry is true; for a scalar without `any`, which would take longer than the check itself."""
     return bool(mask) if mask.ndim == 0 else bool(mask.any())
 
 

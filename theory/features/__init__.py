@@ -2,7 +2,7 @@
 
 from theory.features.averaging import averaging_accuracy, averaging_crossings
 from theory.features.conservation import decayed_imbalance, frozen_head_encoder, imbalance, null_space_energy
-from theory.features.dynamics import learning_curve
+from theory.features.dynamics import Collapse, collapse_asymptote, half_time, learning_curve
 from theory.features.heads import (
     EffectiveDimensions,
     effective_dimensions,
@@ -33,9 +33,7 @@ from theory.features.schemes import (
 )
 from theory.features.spectral import layer_weights, spectral_loss, spectral_minimizer, spectral_minimum
 from theory.features.supervised import (
-    Collapse,
     class_pair_model,
-    collapse_asymptote,
     supervised_layer_weights,
 )
 from theory.features.threshold import ThresholdedLimit, ThresholdedPath, thresholded_limit, thresholded_path
@@ -69,6 +67,7 @@ __all__ = [
     "drop_strength",
     "effective_dimensions",
     "frozen_head_encoder",
+    "half_time",
     "imbalance",
     "inner_steps_ratio",
     "layer_weights",

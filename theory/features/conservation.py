@@ -1,4 +1,4 @@
-r"""What gradient flow on two adjacent linear layers conserves, for any loss and any data."""
+"""Quantities that gradient flow on two adjacent linear layers conserves, for any loss and any data."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from theory import checks
 
 
 def imbalance(encoder, head, ratio: float = 1.0) -> np.ndarray:
-    r"""Conserved matrix :math:`W_1W_1^T - W_2^TW_2/c`.
+    r"""Matrix :math:`W_1W_1^T - W_2^TW_2/c` that gradient flow conserves.
 
     With :math:`G = \partial L/\partial(W_2W_1)`: :math:`\dot W_1 = -W_2^TG` and :math:`\dot W_2 = -c\,GW_1^T`, so
     :math:`d(W_1W_1^T)/dt = -W_2^TGW_1^T - W_1G^TW_2 = d(W_2^TW_2)/dt / c`, whatever the loss, the data and the layers
-    around these two. Source: derived here after Arora et al. (2018); Xue et al. (ICLR 2024) name it Theorem 3.4.
+    around these two are. Source: derived (docs/derivations/null-space.md#any-loss), after Arora et al. (2018).
 
     Parameters
     ----------
     encoder : (m, d) array
-        W_1, the layer before the representation.
+        W_1, the layer that produces the representation.
     head : (p, m) array
-        W_2, the layer after it; no bias.
+        W_2, the layer that reads it, without bias.
     ratio : float > 0
         Learning rate c of the head over the encoder's.
 
@@ -39,15 +39,15 @@ def imbalance(encoder, head, ratio: float = 1.0) -> np.ndarray:
 def decayed_imbalance(start, penalty: float, time: float) -> np.ndarray:
     r"""Imbalance after `time` of gradient flow with penalty :math:`\lambda(\|W_1\|_F^2 + \|W_2\|_F^2)`.
 
-    :math:`e^{-4\lambda t}(W_1W_1^T - W_2^TW_2)(0)`: weight decay balances the layers. Equal learning rates.
-    Source: derived here.
+    It is :math:`e^{-4\lambda t}(W_1W_1^T - W_2^TW_2)(0)`, so weight decay balances the layers. Both layers have the
+    same learning rate. Source: derived (docs/derivations/null-space.md#weight-decay).
 
     Parameters
     ----------
     start : (m, m) array
         Imbalance at time 0.
     penalty : float >= 0
-        :math:`\lambda`; half of torch's weight_decay.
+        :math:`\lambda`, which is half of `weight_decay` in PyTorch.
     time : float >= 0
     """
     rate = 4 * checks.scalar("penalty", penalty, 0.0)
@@ -55,16 +55,17 @@ def decayed_imbalance(start, penalty: float, time: float) -> np.ndarray:
 
 
 def null_space_energy(start, head) -> float:
-    r"""Squared norm of the representation's map inside the null space of the head.
+    r"""Squared norm of the part of the encoder that the head does not see.
 
-    For every n with :math:`W_2n = 0` at the end, :math:`\|W_1^Tn\|^2 = n^T C n` with C the conserved imbalance at the
-    start. Returned is the sum over an orthonormal basis of the null space, :math:`\mathrm{tr}(PCP)`: what the start
-    left where the head does not look. Source: derived here, on Gupta et al. (2022), section 3.2.
+    For every n with :math:`W_2n = 0` at the end, :math:`\|W_1^Tn\|^2 = n^T C n`, where C is the conserved imbalance.
+    The result is the sum over an orthonormal basis of the null space of :math:`W_2`, :math:`\mathrm{tr}(PCP)`. It is
+    fixed by the start of the training. Source: derived (docs/derivations/null-space.md#any-loss), for the null space
+    of Gupta et al. (2022), section 3.2.
 
     Parameters
     ----------
     start : (m, m) array
-        `imbalance` at time 0, for the ratio of the training.
+        `imbalance` at time 0, with the ratio of learning rates of the training.
     head : (p, m) array
         W_2 at the end.
     """
@@ -79,15 +80,16 @@ def null_space_energy(start, head) -> float:
 def frozen_head_encoder(matrix, network, start) -> np.ndarray:
     r"""Encoder that gradient flow through a fixed head reaches: :math:`W_1 = A^+W + (I - A^+A)W_1(0)`.
 
-    Gradients of the encoder lie in the range of :math:`A^T`, so its part in the null space of A stays where it
-    started; the rest is fixed by the end-to-end map W that was reached. Source: derived here.
+    Gradients of the encoder lie in the range of :math:`A^T`, so its part in the null space of A stays as it was at
+    the start. The other part follows from the end-to-end map W that was reached.
+    Source: derived (docs/derivations/null-space.md#fixed-head).
 
     Parameters
     ----------
     matrix : (p, m) array
         The fixed head A, of any rank.
     network : (p, d) array
-        End-to-end map reached; its columns in the range of A.
+        End-to-end map that was reached; its columns lie in the range of A.
     start : (m, d) array
         Encoder at time 0.
     """

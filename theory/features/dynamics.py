@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import scipy
 
 from theory import checks
-from theory.checks import ConvergenceError
+from theory.checks import AssumptionError, ConvergenceError
 from theory.features.model import FeatureModel
 
-_NO_PULL = 1e60  # start above this multiple of the fixed point: the growth term is far below round-off
+_FAR = 1e9  # a weight this many times above or below its limit moves by one term of the flow: the other is < 1e-18
+_NEAR = 40.0  # tanh(40) = 1 to round-off: beyond it the weight has reached its limit
+_TERMS = 64  # of power series at arguments <= 1/2; the next term is below 1e-19
 
 
-def learning_curve(model: FeatureModel, times, start) -> np.ndarray:
-    r"""Feature weights after the head at given times of gradient flow from a balanced start.
+def learning_curve(model: FeatureModel, times, start, depth: int = 2) -> np.ndarray:
+    r"""Feature weights after the last layer at given times of gradient flow from a balanced start.
 
-    Two linear layers, aligned with the features and balanced, follow
-    :math:`\dot s_i = 8 c_1 s_i^2 - 8 c_2 s_i^4`, :math:`c_1 = \rho_i\phi_i^2`, :math:`c_2 = (\phi_i^2+\sigma^2)^2`.
-    The equation separates: :math:`8t = G(s(t)) - G(s(0))` with
-    :math:`G(s) = -1/(c_1 s) + \sqrt{c_2}\,c_1^{-3/2}\,\mathrm{artanh}(s\sqrt{c_2/c_1})` below the fixed point
-    :math:`s^* = \sqrt{c_1/c_2}`, arcoth above it. For :math:`\rho_i = 0`:
-    :math:`s(t) = (s(0)^{-3} + 24 c_2 t)^{-1/3}`. The weight before the head is :math:`\sqrt{s_i(t)}`.
-    Source: derived here (docs/derivations/learning-curve.md).
+    L linear layers that are aligned with the features and balanced follow
+    :math:`\dot s_i = 4L(c_1 s_i^{3-2/L} - c_2 s_i^{5-2/L})` with :math:`c_1 = \rho_i\phi_i^2` and
+    :math:`c_2 = (\phi_i^2+\sigma^2)^2`. The equation separates; its integral is an incomplete beta function, which
+    is elementary for one and two layers. The limit is :math:`s^* = \sqrt{c_1/c_2}`. For :math:`\rho_i = 0`,
+    :math:`s(t) = (s(0)^{-(4-2/L)} + 4L(4-2/L) c_2 t)^{-1/(4-2/L)}`. After layer l the weight is
+    :math:`s_i(t)^{l/L}`, so before the head of two layers it is :math:`\sqrt{s_i(t)}`.
+    Source: derived (docs/derivations/learning-curve.md#any-number-of-layers).
 
     Parameters
     ----------
     model : FeatureModel
     times : (T,) array or scalar, >= 0
-        Time of the flow :math:`\dot W_l = -\partial L/\partial W_l`; step times number of steps of gradient descent.
+        Time of the flow :math:`\dot W_l = -\partial L/\partial W_l`: the step size times the number of steps of
+        gradient descent.
     start : scalar or (k,) array, >= 0
-        Weights after the head at time 0. A feature that starts at 0 stays there.
+        Weights after the last layer at time 0. A feature that starts at 0 stays there.
+    depth : int >= 1
+        Number of layers L, the head included.
 
     Returns
     -------
@@ -42,66 +50,186 @@ def learning_curve(model: FeatureModel, times, start) -> np.ndarray:
     times = checks.in_range("times", times, 0.0)
     if times.ndim > 1:
         raise ValueError(f"times must be a scalar or a vector, got shape {times.shape}")
-    start = checks.in_range("start", start, 0.0)
+    flows, start = _flows(model, depth), _per_feature(model, start)
+    curves = [flow.weights(np.atleast_1d(times), s0) for flow, s0 in zip(flows, start, strict=True)]
+    return np.stack(curves, axis=-1).reshape(*times.shape, model.num_features)
+
+
+def half_time(model: FeatureModel, start, depth: int = 2) -> np.ndarray:
+    r"""Time at which gradient flow from a balanced start has brought each weight to half of its limit.
+
+    From a small start a feature waits, then rises within a short time, so that the features are learnt one after
+    the other. The waiting time is about :math:`1/(8 c_1 s(0))` behind a head (two layers) and about
+    :math:`\log(1/s(0))/(4 c_1)` without one (`depth` 1), with :math:`c_1 = \rho_i\phi_i^2`: a head delays the weak
+    features far more. Source: derived (docs/derivations/learning-curve.md#half-time).
+
+    Parameters
+    ----------
+    model : FeatureModel
+        All retentions above 0.
+    start : scalar or (k,) array
+        Weights after the last layer at time 0, above 0 and below half of the limit.
+    depth : int >= 1
+        Number of layers L, the head included.
+
+    Returns
+    -------
+    (k,) array
+
+    Raises
+    ------
+    AssumptionError
+        If a feature has retention 0, so that it has no limit to reach half of, or starts above half of it.
+    """
+    flows, start = _flows(model, depth), _per_feature(model, start, open_low=True)
+    limits = np.array([flow.limit for flow in flows])
+    if np.any(limits == 0):
+        raise AssumptionError(f"half_time needs features of positive retention, got {model.retention}")
+    if np.any(start >= limits / 2):
+        raise AssumptionError(f"start must lie below half of the limit {limits}, got {checks.show(start)}")
+    half = np.arctanh(0.5)
+    return np.array(
+        [
+            (flow.clock(half, -1) - flow.clock(np.arctanh(s0 / flow.limit), -1)) / flow.pace
+            for flow, s0 in zip(flows, start, strict=True)
+        ]
+    )
+
+
+class Collapse(NamedTuple):
+    """Weights of features on their way to zero, each (T, k)."""
+
+    before: np.ndarray
+    after: np.ndarray
+
+
+def collapse_asymptote(model: FeatureModel, times, depth: int = 2) -> Collapse:
+    r"""Late weights of features that positive pairs do not share, for linear layers from a balanced start.
+
+    After L layers :math:`s \sim (4L(4-2/L) c_2 t)^{-1/(4-2/L)}` with :math:`c_2 = (\phi^2+\sigma^2)^2`, and before
+    the last layer :math:`s^{1-1/L}`. With two layers these fall as :math:`t^{-1/3}` and only :math:`t^{-1/6}`. The
+    exact curve is `learning_curve`. Source: derived (docs/derivations/learning-curve.md#any-number-of-layers).
+
+    Parameters
+    ----------
+    model : FeatureModel
+        All retentions 0.
+    times : (T,) array, > 0
+    depth : int >= 1
+        Number of layers L, the head included. With one layer the representation before it is the input, of weight 1.
+
+    Raises
+    ------
+    AssumptionError
+        If a feature has positive retention: it does not collapse.
+    """
+    times = np.atleast_1d(checks.in_range("times", times, 0.0, open_low=True))
+    if times.ndim > 1:
+        raise ValueError(f"times must be a scalar or a vector, got shape {times.shape}")
+    if np.any(model.retention > 0):
+        raise AssumptionError(f"features of positive retention do not collapse, got {model.retention}")
+    after = np.stack([flow.decayed(times, np.inf) for flow in _flows(model, depth)], axis=-1)
+    return Collapse(after ** (1 - 1 / depth), after)
+
+
+class _Flow(NamedTuple):
+    """Flow ds/dt = 4L (growth s^power - decay s^(power + 2)) of one feature, power = 3 - 2/L."""
+
+    growth: float
+    decay: float
+    depth: int
+
+    @property
+    def power(self):
+        return 3 - 2 / self.depth
+
+    @property
+    def limit(self):
+        return np.sqrt(self.growth / self.decay)
+
+    @property
+    def pace(self):
+        """Units of T per unit of time; in T, x = s / limit follows dx/dT = x^power - x^(power + 2)."""
+        return 4 * self.depth * self.growth * self.limit ** (self.power - 1)
+
+    def weights(self, times, start):
+        """Weights at `times`, a vector."""
+        if start == 0:
+            return np.zeros_like(times)
+        limit = self.limit
+        if start == limit:
+            return np.full_like(times, start)
+        side = 1 if start > limit else -1
+        weights = self.decayed(times, start) if side == 1 else self.grown(times, start)
+        moderate = weights <= _FAR * limit if side == 1 else weights >= limit / _FAR
+        if np.any(moderate):
+            y0 = np.arctanh((limit / start) ** side)
+            goal = self.clock(y0, side) + self.pace * times[moderate]
+            weights[moderate] = limit * np.tanh(self._solve(goal, side)) ** -side
+        return weights
+
+    def decayed(self, times, start):
+        """Weights where only the second term of the flow acts: (start^-b + 4L b decay t)^(-1/b), b = power + 1."""
+        b = self.power + 1
+        with np.errstate(divide="ignore"):
+            late = (4 * self.depth * b * self.decay) ** (-1 / b) * times ** (-1 / b)
+        return np.minimum(late, start) * (1 + (np.minimum(late, start) / np.maximum(late, start)) ** b) ** (
+            -1 / b
+        )
+
+    def grown(self, times, start):
+        """Weights where only the first term acts; infinite from the time on at which they diverge."""
+        rate, b = 4 * self.depth * self.growth, self.power - 1
+        if b == 0:
+            return np.exp(np.minimum(np.log(start) + rate * times, 700.0))
+        with np.errstate(divide="ignore"):
+            return start * np.maximum(1 - b * rate * start**b * times, 0.0) ** (-1 / b)
+
+    def clock(self, y, side):
+        """T at x = tanh y (side -1) or x = coth y (side 1), up to a constant: integral of tanh(y)^(side power)."""
+        return _half_beta(np.asarray(y, dtype=float), (1 + side * self.power) / 2)
+
+    def _solve(self, goal, side):
+        """y > 0 whose clock shows `goal`, at most _NEAR."""
+        from scipy.optimize import elementwise
+
+        ends = np.log(0.01 / _FAR), np.log(_NEAR)
+        goal = np.minimum(goal, self.clock(_NEAR, side))
+        found = elementwise.find_root(lambda y, goal: self.clock(np.exp(y), side) - goal, ends, args=(goal,))
+        if not np.all(found.success):
+            raise ConvergenceError(f"learning curve: no weight found at the scaled times {checks.show(goal)}")
+        return np.exp(found.x)
+
+
+def _half_beta(y, q):
+    """Half of the incomplete beta function B(u; q, 0) at u = tanh^2 y; for q < 0 its analytic continuation.
+
+    Up to u = 1/2 the series in u is summed, above it the series in v = 1 - u.
+    """
+    tanh = np.tanh(y)
+    minus_log_v = 2 * (y + np.log1p(np.exp(-2 * y)) - np.log(2))
+    if q == 0:
+        return np.log(tanh) + minus_log_v / 2
+    n = np.arange(1, _TERMS)
+    below = tanh ** (2 * q) * (1 / q + _polynomial(tanh**2, 1 / (n + q)))
+    constant = -scipy.special.psi(q) - np.euler_gamma
+    above = minus_log_v + constant - _polynomial(1 - tanh**2, np.cumprod((n - q) / n) / n)
+    return np.where(tanh**2 <= 0.5, below, above) / 2
+
+
+def _polynomial(x, coefficients):
+    """Sum of coefficients[n - 1] x^n."""
+    return x * np.polynomial.polynomial.polyval(x, coefficients)
+
+
+def _flows(model, depth):
+    depth = checks.integer("depth", depth, 1)
+    pairs = zip(model.retention * model.phi**2, model.variance**2, strict=True)
+    return [_Flow(growth, decay, depth) for growth, decay in pairs]
+
+
+def _per_feature(model, start, *, open_low=False):
+    start = checks.in_range("start", start, 0.0, open_low=open_low)
     if start.shape not in ((), (model.num_features,)):
         raise ValueError(f"start must be a scalar or have shape ({model.num_features},), got {start.shape}")
-    start = np.broadcast_to(start, (model.num_features,))
-    curves = [
-        _one_feature(times, s0, rho * phi**2, variance**2)
-        for s0, rho, phi, variance in zip(start, model.retention, model.phi, model.variance, strict=True)
-    ]
-    return np.stack(curves, axis=-1)
-
-
-def _one_feature(times, start, growth, decay):
-    """Solution of ds/dt = 8 growth s^2 - 8 decay s^4 at `times`."""
-    if start == 0:
-        return np.zeros_like(times)
-    fixed = np.sqrt(growth / decay)
-    if start > _NO_PULL * fixed:
-        return start / np.cbrt(1 + 24 * decay * start**3 * times)
-    if start == fixed:
-        return np.full_like(times, start)
-    elapsed = 8 * growth * fixed * times  # in this time x = s / fixed follows dx/dt = x^2 - x^4
-    if start < fixed:
-        y = np.arctanh(start / fixed)  # x = tanh y; y - coth y grows as time does
-        return fixed * np.tanh(_solve_rising(y - 1 / np.tanh(y) + elapsed))
-    y = np.arctanh(fixed / start)  # x = coth y; y - tanh y grows as time does
-    return fixed / np.tanh(_solve_falling(_minus_tanh(y) + elapsed))
-
-
-def _solve_rising(g):
-    """y > 0 with y - coth y = g; Newton from below on a concave increasing function."""
-    root = np.sqrt(g**2 + 4)
-    start = np.where(g > 0, (g + root) / 2, 2 / (root - g))
-    return _newton(
-        start, lambda y: y - 1 / np.tanh(y) - g, lambda y: 1 + 1 / np.sinh(np.minimum(y, 300)) ** 2
-    )
-
-
-def _solve_falling(g):
-    """y > 0 with y - tanh y = g; Newton from above on a convex increasing function."""
-    cubic = np.cbrt(3 * g)
-    start = np.where(cubic < 0.5, 1.15 * cubic, g + 1)
-    return _newton(start, lambda y: _minus_tanh(y) - g, lambda y: np.tanh(y) ** 2)
-
-
-def _minus_tanh(y):
-    """y - tanh y without cancellation: sum_j 2j y^(2j+1) / (2j+1)! over cosh y, for y below 1."""
-    small = np.minimum(y, 1.0)
-    term, total = small, np.zeros_like(small)
-    for j in range(1, 13):
-        term = term * small**2 / (2 * j * (2 * j + 1))
-        total = total + 2 * j * term
-    return np.where(y < 1, total / np.cosh(small), y - np.tanh(y))
-
-
-def _newton(y, function, slope):
-    for _ in range(60):
-        step = function(y) / slope(y)
-        y = y - step
-        if np.all(np.abs(step) <= 16 * np.finfo(float).eps * np.abs(y)):
-            return y
-    raise ConvergenceError(
-        f"learning curve: last Newton step {np.abs(step).max():.1e} at y = {checks.show(y)}"
-    )
+    return np.broadcast_to(start, (model.num_features,))

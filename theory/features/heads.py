@@ -1,4 +1,4 @@
-r"""One law for the weight before the head: what training leaves there, given the weights s after the head."""
+"""One law for the feature weights before the head, given the weights after it and how the head is trained."""
 
 from __future__ import annotations
 
@@ -23,51 +23,50 @@ from theory.features.schemes import (
     SparseHead,
     WeightDecay,
 )
-from theory.features.spectral import layer_weights
-
-_TIE = 1e-12
+from theory.features.spectral import TIE, layer_weights
 
 
 def pre_head_weights(
     model: FeatureModel, scheme: Scheme, embed_dim: int | None = None, width: int | None = None
 ) -> np.ndarray:
-    r"""Feature weights :math:`\|W_1 v_i\|` before a linear head, by how the head is trained.
+    r"""Feature weights :math:`\|W_1 v_i\|` before a linear head, for the given way to train the head.
 
-    With :math:`s_i` the weight after the head of a kept feature:
+    Let :math:`s_i` be the weight after the head of a feature that is kept. The weight before it is
 
-    - `NoHead` :math:`s_i`; `JointTraining` :math:`s_i^{1/2}`; `LayerOf` :math:`s_i^{l/L}`;
-    - `HeadSpeed` :math:`[(a^2 + (a^4 + 4 s_i^2/c)^{1/2})/2]^{1/2}`, since :math:`W_1W_1^T - W_2^TW_2/c` is
-      conserved at :math:`a^2`; `Bilevel` :math:`a`, since :math:`W_1W_1^T` is;
-    - `WeightDecay` and `SparseHead`: global minimum, see `penalised_weights`;
-    - `FixedReweighting` and `FrozenHead`: :math:`s_i/a_i`, the largest s over the head's largest singular value
-      and so on, which is the encoder of smallest norm.
+    - :math:`s_i` for `NoHead`, :math:`s_i^{1/2}` for `JointTraining` and :math:`s_i^{l/L}` for `LayerOf`;
+    - :math:`[(a^2 + (a^4 + 4 s_i^2/c)^{1/2})/2]^{1/2}` for `HeadSpeed`, because :math:`W_1W_1^T - W_2^TW_2/c` is
+      conserved at :math:`a^2`; and :math:`a` for `Bilevel`, because :math:`W_1W_1^T` is conserved;
+    - that of the global minimum of the penalised loss for `WeightDecay` and `SparseHead`, see `penalised_weights`;
+    - :math:`s_i/a_i` for `FixedReweighting` and `FrozenHead`, where the largest s is divided by the largest singular
+      value of the head, and so on: this encoder has the smallest norm.
 
-    Source: derived here (docs/derivations/one-law.md), after Xue et al. (ICLR 2024, Theorems 3.3 to 3.8), Gupta et
-    al. (2022, equations 6 and 8) and Song et al. (2023). Assumes: linear encoder, spectral contrastive loss,
+    Source: derived (docs/derivations/one-law.md#joint-training), for the settings of Xue et al. (ICLR 2024), Gupta et
+    al. (2022, equations 6 and 8) and Song et al. (2023). Assumes a linear encoder, the spectral contrastive loss and
     training to the end.
 
     Parameters
     ----------
     model : FeatureModel
     scheme : Scheme
-        Frozen class from `theory.features.schemes`.
+        One of the frozen classes in `theory.features.schemes`.
     embed_dim : int >= 1, optional
-        Outputs p of the head; the features when None, the rows of a `FrozenHead`.
+        Number of outputs p of the head. By default the number of features, or of rows of a `FrozenHead`.
     width : int >= 1, optional
-        Entries m of the representation; at most min(p, m) features are kept. None: enough for all that are kept.
+        Number of entries m of the representation; at most min(p, m) features are kept. By default it is large enough
+        for every feature that the head keeps.
 
     Returns
     -------
     (k,) array
-        Features that are not kept have weight 0, but under `HeadSpeed` and `Bilevel` they keep the start a when
-        `width` >= `dim`.
+        Features that are not kept have weight 0, except under `HeadSpeed` and `Bilevel` with `width` >= `dim`, where
+        they keep the weight a of the start.
 
     Raises
     ------
     AssumptionError
-        If the weight is not determined by the scheme: a dropped feature under `HeadSpeed` or `Bilevel` at a width
-        between the number of kept features and `dim` (it depends on Q) or not given; equal s over different
-        singular values of a fixed head; a tie at the cut.
+        If the scheme does not determine the weight. This happens for a dropped feature under `HeadSpeed` or `Bilevel`
+        unless the width is the number of kept features or at least `dim` (otherwise it depends on Q), for equal
+        weights s behind different singular values of a fixed head, and for a tie at the cut.
 
     Examples
     --------
@@ -84,15 +83,16 @@ def pre_head_weights(
 def post_head_weights(
     model: FeatureModel, scheme: Scheme, embed_dim: int | None = None, width: int | None = None
 ) -> np.ndarray:
-    r"""Feature weights after the head: s, but less than s under a penalty that does not vanish.
+    """Feature weights after the head: those of `layer_weights`, or smaller ones under a penalty.
 
-    Arguments, result and errors as for `pre_head_weights`. Source: derived here.
+    Arguments, result and errors are those of `pre_head_weights`.
+    Source: derived (docs/derivations/one-law.md#setting).
     """
     return _weights(model, scheme, embed_dim, width).after
 
 
 class EffectiveDimensions(NamedTuple):
-    """Participation ratios before and after the head, of squared weights and of the covariance's eigenvalues."""
+    """Participation ratios of the squared weights and of the covariance eigenvalues on each side of the head."""
 
     weights_before: float
     weights_after: float
@@ -105,25 +105,27 @@ def effective_dimensions(
 ) -> EffectiveDimensions:
     r"""Effective dimensions :math:`(\sum_i x_i)^2/\sum_i x_i^2` before and after the head.
 
-    Of the squared weights :math:`x_i = w_i^2`, and of the eigenvalues :math:`x_i = w_i^2(\phi_i^2+\sigma^2)` that the
-    features give to the covariance of representation and embedding. They are two things: a strong feature carries
-    a small weight. Noise directions off the features count for nothing here, as they weigh 0 unless
-    `HeadSpeed` or `Bilevel` leave their start there: then AssumptionError when `dim` exceeds the features.
-    Source: derived here.
+    This participation ratio is taken of the squared weights :math:`x_i = w_i^2` and of the eigenvalues
+    :math:`x_i = w_i^2(\phi_i^2+\sigma^2)` that the features give to the covariance of representation and embedding.
+    The two differ, because a strong feature carries a small weight. Noise directions that are not features have
+    weight 0. Only `HeadSpeed` and `Bilevel` leave the start there, unless the width is the number of kept features.
+    Source: derived here: the covariance of the weighted features is diagonal with the entries above.
 
     Raises
     ------
     AssumptionError
-        As said, as for `pre_head_weights`, and when no feature is kept.
+        If noise directions keep the weight of the start, if no feature is kept, and as for `pre_head_weights`.
     """
-    if isinstance(scheme, HeadSpeed | Bilevel) and scheme.start > 0 and model.dim > model.num_features:
+    both = _weights(model, scheme, embed_dim, width)
+    kept = np.count_nonzero(both.after)
+    if kept == 0:
+        raise AssumptionError(f"no feature is kept under {scheme}, so there is no effective dimension")
+    leaves_start = isinstance(scheme, HeadSpeed | Bilevel) and scheme.start > 0
+    if leaves_start and model.dim > model.num_features and width != kept:
         raise AssumptionError(
             f"directions off the features keep the start under {scheme}: dim ({model.dim}) must equal the number "
-            f"of features ({model.num_features})"
+            f"of features ({model.num_features}), or width the number of kept features ({kept}); got width = {width}"
         )
-    both = _weights(model, scheme, embed_dim, width)
-    if not both.after.any():
-        raise AssumptionError(f"no feature is kept under {scheme}: no effective dimension")
     squares = [weights**2 for weights in both]
     return EffectiveDimensions(
         *(_participation(x) for x in squares), *(_participation(x * model.variance) for x in squares)
@@ -131,20 +133,21 @@ def effective_dimensions(
 
 
 def inner_steps_ratio(steps: int, step_size: float, proximal: float = 0.0) -> float:
-    r"""Head speed c that l inner steps with a proximal term amount to, to first order in the step.
+    r"""Ratio c of the learning rates of head and encoder to which l inner steps on the head amount.
 
     l steps of size :math:`\eta` on :math:`L + \lambda\|g - g^k\|^2` move the head by
-    :math:`-\eta\nabla L\sum_{j<l}(1-2\eta\lambda)^j`, hence :math:`c = (1-(1-2\eta\lambda)^l)/(2\eta\lambda)`, and l
-    for :math:`\lambda = 0`. Source: derived here, for Gupta et al. (2022), equation (8), without momentum.
+    :math:`-\eta\nabla L\sum_{j<l}(1-2\eta\lambda)^j` to first order in :math:`\eta`. Hence
+    :math:`c = (1-(1-2\eta\lambda)^l)/(2\eta\lambda)`, which is l for :math:`\lambda = 0`.
+    Source: derived (docs/derivations/one-law.md#inner-steps), for Gupta et al. (2022), equation (8), without momentum.
 
     Parameters
     ----------
     steps : int >= 1
-        Inner steps l on the head for each step on the encoder.
+        Number l of inner steps on the head for each step on the encoder.
     step_size : float > 0
-        :math:`\eta`, of both.
+        :math:`\eta`, the step size of both.
     proximal : float >= 0
-        :math:`\lambda`; :math:`2\eta\lambda < 1`.
+        :math:`\lambda`, with :math:`2\eta\lambda < 1`.
     """
     steps = checks.integer("steps", steps, 1)
     pull = (
@@ -165,6 +168,8 @@ class _Both(NamedTuple):
 def _weights(model, scheme, embed_dim, width) -> _Both:
     if not isinstance(model, FeatureModel):
         raise ValueError(f"model must be a FeatureModel, got {model!r}")
+    if not isinstance(scheme, Scheme):
+        raise ValueError(f"scheme must be one of the classes in theory.features.schemes, got {scheme!r}")
     if embed_dim is None:
         embed_dim = scheme.matrix.shape[0] if isinstance(scheme, FrozenHead) else model.num_features
     checks.integer("embed_dim", embed_dim, 1)
@@ -179,25 +184,13 @@ def _after(model, embed_dim, width):
 
 @singledispatch
 def _by_scheme(scheme, model, embed_dim, width) -> _Both:
-    raise ValueError(f"scheme must be one of the classes in theory.features.schemes, got {scheme!r}")
+    raise NotImplementedError(f"no law for the scheme {scheme!r}")
 
 
 @_by_scheme.register
-def _(scheme: NoHead, model, embed_dim, width):
+def _(scheme: NoHead | JointTraining | LayerOf, model, embed_dim, width):
     after = _after(model, embed_dim, width)
-    return _Both(after, after)
-
-
-@_by_scheme.register
-def _(scheme: JointTraining, model, embed_dim, width):
-    after = _after(model, embed_dim, width)
-    return _Both(np.sqrt(after), after)
-
-
-@_by_scheme.register
-def _(scheme: LayerOf, model, embed_dim, width):
-    after = _after(model, embed_dim, width)
-    return _Both(after ** (scheme.layer / scheme.depth), after)
+    return _Both(after**scheme.power, after)
 
 
 @_by_scheme.register
@@ -215,13 +208,9 @@ def _(scheme: Bilevel, model, embed_dim, width):
 
 
 @_by_scheme.register
-def _(scheme: WeightDecay, model, embed_dim, width):
-    return _penalised(scheme, model, embed_dim, width)
-
-
-@_by_scheme.register
-def _(scheme: SparseHead, model, embed_dim, width):
-    return _penalised(scheme, model, embed_dim, width)
+def _(scheme: WeightDecay | SparseHead, model, embed_dim, width):
+    found = penalised_weights(model, scheme, embed_dim if width is None else min(embed_dim, width))
+    return _Both(found.before, found.after)
 
 
 @_by_scheme.register
@@ -244,7 +233,7 @@ def _(scheme: FrozenHead, model, embed_dim, width):
 
 
 def _left_over(scheme, model, after, width) -> float:
-    """Weight of the features that are not kept: the start's, rotated out of reach, or not determined."""
+    """Weight of the features that are not kept: that of the start, 0, or not determined."""
     kept = np.count_nonzero(after)
     if kept == after.size or scheme.start == 0:
         return 0.0
@@ -258,19 +247,13 @@ def _left_over(scheme, model, after, width) -> float:
     )
 
 
-def _penalised(scheme, model, embed_dim, width):
-    rank = embed_dim if width is None else min(embed_dim, width)
-    found = penalised_weights(model, scheme, rank)
-    return _Both(found.before, found.after)
-
-
 def _smallest_norm(after, scales):
-    """Encoder of least Frobenius norm: the largest weight after the head meets the largest scale, and so on."""
+    """Weights of the encoder of least norm: the largest weight after the head over the largest scale, and so on."""
     kept = np.flatnonzero(after)
     order = kept[np.argsort(-after[kept], kind="stable")]
     scales = scales[: kept.size]
-    equal = after[order[:-1]] - after[order[1:]] <= _TIE * after[order[:-1]]
-    if np.any(equal & (scales[:-1] - scales[1:] > _TIE * scales[:-1])):
+    equal = after[order[:-1]] - after[order[1:]] <= TIE * after[order[:-1]]
+    if np.any(equal & (scales[:-1] - scales[1:] > TIE * scales[:-1])):
         raise AssumptionError(
             f"features of equal weight after the head ({after[order]}) behind different scales of the head: "
             "the weight before it depends on the start"

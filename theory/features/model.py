@@ -1,17 +1,21 @@
-"""The feature model: a positive pair of views, feature by feature.
+"""The feature model: the distribution of a positive pair of views, feature by feature.
 
-Source: Xue et al. (ICLR 2024), Definitions 3.1 and 3.2; reconstructed (the text names the definitions, the
-exact form is ours).
+Source: named after Xue et al. (ICLR 2024), Definitions 3.1 and 3.2. The text at hand gives only the names of the
+numbered statements of that paper (except Theorem 3.3), so here and in the modules beside this one their exact form is
+a reconstruction, and what is derived says where.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from theory import checks
 from theory.checks import AssumptionError
+
+_STANDARD_ERRORS = 6  # by which a moment may miss its range: by chance this happens once in 10^9
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,21 +24,21 @@ class FeatureModel:
 
     An input is :math:`x = \sum_i u_i \phi_i v_i + \xi` with orthonormal :math:`v_i`, balanced independent signs
     :math:`u_i = \pm 1` and noise :math:`\xi \sim N(0, \sigma^2 I_d)`. A view keeps :math:`u_i` with probability
-    :math:`1-\alpha_i`, else redraws it, and redraws the noise. A positive pair is two views of one input
-    (two-sided) or one view and the input's clean signs with noise of their own (one-sided).
+    :math:`1-\alpha_i` and redraws it otherwise; it always redraws the noise. A positive pair consists of two views of
+    one input (two-sided), or of one view and a second draw of the noise on the clean signs of the input (one-sided).
 
     Parameters
     ----------
     phi : (k,) array, > 0
-        Feature strengths. A scalar is used for every feature.
+        Strengths of the features. A scalar is used for every feature.
     alpha : (k,) array in [0, 1]
         Probability that a view's augmentation disrupts the feature. A scalar is used for every feature.
     sigma : float >= 0
         Standard deviation of the noise per coordinate; 0 only when `dim` equals k.
     dim : int >= k, optional
-        Input dimension d; k when not given.
+        Dimension d of the input; the number of features k when not given.
     two_sided : bool
-        Whether both views are augmented.
+        Whether both views are augmented, or only one.
 
     Attributes
     ----------
@@ -57,7 +61,7 @@ class FeatureModel:
     phi: np.ndarray
     alpha: np.ndarray
     sigma: float
-    dim: int | None = None
+    dim: int = None  # type: ignore[assignment]  # replaced by the number of features
     two_sided: bool = True
 
     def __post_init__(self):
@@ -131,7 +135,7 @@ class FeatureModel:
     ) -> FeatureModel:
         """Copy in which feature `target` has another strength or disruption probability."""
         target = self.feature(target)
-        new = {"phi": np.array(self.phi), "alpha": np.array(self.alpha)}
+        new: dict[str, Any] = {"phi": np.array(self.phi), "alpha": np.array(self.alpha)}
         for name, value in (("phi", phi), ("alpha", alpha)):
             if value is not None:
                 new[name][target] = value
@@ -142,20 +146,20 @@ class FeatureModel:
         r"""Moment estimate of the model from the two views of many positive pairs.
 
         Along feature i the views have second moment :math:`\phi_i^2+\sigma^2` and cross moment
-        :math:`\rho_i\phi_i^2`; the noise is read off the directions orthogonal to the features. An estimate of
+        :math:`\rho_i\phi_i^2`; the noise is measured in the directions orthogonal to the features. An estimate of
         :math:`\rho_i` that leaves [0, 1] by less than six standard errors is set to the nearer end.
-        Source: derived here (method of moments).
+        Source: derived here: these moments are solved for :math:`\sigma, \phi_i, \rho_i` (method of moments).
 
         Parameters
         ----------
         x1, x2 : (n, d) arrays
-            The two views, row by row a positive pair.
+            The two views; each row is a positive pair.
         basis : (d, k) array
             Orthonormal feature directions in its columns.
         two_sided : bool
-            Whether both views were augmented; decides how retention is read as disruption.
+            Whether both views were augmented, which decides how the retention is turned into :math:`\alpha_i`.
         sigma : float, optional
-            Noise level, if known. Needed when k = d.
+            Noise level, if it is known. It is needed when k = d.
 
         Raises
         ------
@@ -184,8 +188,8 @@ class FeatureModel:
         cross = (a * b).mean(0)
         if np.any(signal <= 0):
             raise AssumptionError(f"a feature's second moment is below the noise: phi**2 estimated {signal}")
-        slack = 6 * (a * b - second).std(0) / np.sqrt(n)
-        if np.any(cross > signal + slack) or np.any(cross < -6 * (a * b).std(0) / np.sqrt(n)):
+        slack = _STANDARD_ERRORS * (a * b - second).std(0) / np.sqrt(n)
+        if np.any(cross > signal + slack) or np.any(cross < -_STANDARD_ERRORS * (a * b).std(0) / np.sqrt(n)):
             raise AssumptionError(f"cross moments {cross} do not lie in [0, phi**2] = [0, {signal}]")
         retention = np.clip(cross / signal, 0, 1)
         return cls(np.sqrt(signal), 1 - retention ** (0.5 if two_sided else 1.0), sigma, d, two_sided)
@@ -194,13 +198,14 @@ class FeatureModel:
 def view_moments(x1, x2) -> tuple[np.ndarray, np.ndarray]:
     r"""Second moments of sampled views, symmetrised over the two views.
 
-    :math:`\Sigma = (X_1^T X_1 + X_2^T X_2)/2n` and :math:`\tilde\Sigma = (X_1^T X_2 + X_2^T X_1)/2n`: the two
-    matrices that `spectral_minimizer` takes. Not centred, as in the loss. Source: derived here.
+    :math:`\Sigma = (X_1^T X_1 + X_2^T X_2)/2n` and :math:`\tilde\Sigma = (X_1^T X_2 + X_2^T X_1)/2n` are the two
+    matrices that `spectral_minimizer` takes. They are not centred, because the loss is not.
+    Source: derived here: the loss depends on the sample through these two matrices only.
 
     Parameters
     ----------
     x1, x2 : (n, d) arrays
-        The two views, row by row a positive pair.
+        The two views; each row is a positive pair.
 
     Returns
     -------

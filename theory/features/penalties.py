@@ -1,10 +1,10 @@
-r"""Penalised training of encoder and head: weight decay and the sparse head, feature by feature.
+r"""Training of encoder and head with a penalty: weight decay and the sparse head, feature by feature.
 
 The penalty :math:`\lambda_1\|W_1\|_F^2 + \lambda_2\|W_2\|_{2,1} + \mu\|W_2\|_F^2` of a network
 :math:`W = W_2 W_1` is smallest when the units of the representation align with the singular vectors of W. A feature
-of weight c after the head then costs :math:`P(c) = \min_b\, \lambda_1 c^2/b^2 + \lambda_2 b + \mu b^2`, and its
-weight b in the head solves :math:`2\mu b^4 + \lambda_2 b^3 = 2\lambda_1 c^2`; before the head it weighs c/b.
-Derivation: docs/derivations/sparse-head.md.
+of weight c after the head then costs :math:`P(c) = \min_b\, \lambda_1 c^2/b^2 + \lambda_2 b + \mu b^2`. Its weight b
+in the head solves :math:`2\mu b^4 + \lambda_2 b^3 = 2\lambda_1 c^2`, and its weight before the head is c/b.
+Source: derived (docs/derivations/sparse-head.md#penalty-of-the-product).
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from theory import checks
 from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 from theory.features.schemes import SparseHead, WeightDecay
+from theory.features.spectral import TIE
 
-_ROOT = np.sqrt(2 / 3)  # a feature kept at the global minimum has at least this fraction of its weight s
-_ABOVE = 1 + 1e-12  # upper end of a bracket, outside round-off
+_SMALLEST_KEPT = np.sqrt(
+    2 / 3
+)  # a feature kept at the global minimum has at least this fraction of its weight s
+_ABOVE = 1 + 1e-12  # upper end of a bracket, so that round-off does not put the root outside
 
 
 class PenalisedWeights(NamedTuple):
-    """Feature weights at the global minimum of the penalised loss, and each feature's share of the minimum."""
+    """Feature weights (k,) at the global minimum of the penalised loss, and what each feature adds to the minimum."""
 
     before: np.ndarray
     after: np.ndarray
@@ -42,15 +45,16 @@ def penalised_weights(
     :math:`(\lambda_2/\lambda_1)^{1/4} c^{1/2}`. Sparse head alone:
     :math:`P = 3\lambda_1^{1/3}(\lambda_2/2)^{2/3} c^{2/3}` (a Schatten-2/3 quasi-norm) and
     :math:`(\lambda_2 c/2\lambda_1)^{1/3}`. Zero is always a local minimum too, which training may reach instead.
-    Source: derived here. That no mixture of features does better is proved for one output and, for small
-    mixtures, for any number; beyond that it was checked by optimisation from many starts.
+    Source: derived (docs/derivations/sparse-head.md#each-feature). That no mixture of features does better is proved
+    for one output and, for small mixtures, for any number of outputs (docs/derivations/sparse-head.md#do-features-mix);
+    beyond that it was checked by optimisation from many starts.
 
     Parameters
     ----------
     model : FeatureModel
     scheme : WeightDecay or SparseHead
     rank : int >= 1, optional
-        Most features that the network can hold: those of lowest minimum are kept; all when None.
+        Largest number of features that the network can hold. Those that lower the loss most are kept; by default all.
 
     Raises
     ------
@@ -58,12 +62,10 @@ def penalised_weights(
         If features of equal minimum compete for the last place.
     """
     penalty = _Penalty.of(scheme)
-    after = np.array([_kept_weight(*growth_decay, penalty) for growth_decay in _coefficients(model)])
+    coefficients = _coefficients(model)
+    after = np.array([_kept_weight(growth, decay, penalty) for growth, decay in coefficients])
     minimum = np.array(
-        [
-            _value(weight, *growth_decay, penalty)
-            for weight, growth_decay in zip(after, _coefficients(model), strict=True)
-        ]
+        [_value(c, growth, decay, penalty) for c, (growth, decay) in zip(after, coefficients, strict=True)]
     )
     dropped = _beyond_rank(minimum, rank)
     after[dropped], minimum[dropped] = 0.0, 0.0
@@ -76,7 +78,8 @@ def drop_penalty(model: FeatureModel, encoder: float, head_decay: float = 0.0) -
 
     For :math:`\mu = 0` the global minimum keeps a feature iff
     :math:`3\lambda_1^{1/3}(\lambda_2/2)^{2/3} < 1.2\,c_1 (0.8\,c_1/c_2)^{2/3}`, and its weight jumps from
-    :math:`\sqrt{0.8}\,s` to 0. With :math:`\mu > 0` by bracketing below that value. Source: derived here.
+    :math:`\sqrt{0.8}\,s` to 0. For :math:`\mu > 0` the penalty is found by bisection below that value.
+    Source: derived (docs/derivations/sparse-head.md#jumps).
 
     Parameters
     ----------
@@ -89,18 +92,20 @@ def drop_penalty(model: FeatureModel, encoder: float, head_decay: float = 0.0) -
     Returns
     -------
     (k,) array
-        0 for a feature that no penalty keeps.
+        0 for a feature that is dropped at every penalty.
     """
     encoder = checks.scalar("encoder", encoder, 0.0, open_low=True)
     head_decay = checks.scalar("head_decay", head_decay, 0.0)
-    return np.array([_drop_penalty(*both, encoder, head_decay) for both in _coefficients(model)])
+    return np.array(
+        [_drop_penalty(growth, decay, encoder, head_decay) for growth, decay in _coefficients(model)]
+    )
 
 
 def drop_strength(scheme: WeightDecay | SparseHead, retention: float, sigma: float) -> float:
     r"""Feature strength :math:`\phi` below which the global minimum drops a feature.
 
-    What a kept feature gains grows with :math:`\phi`, so there is one such strength; by bracketing.
-    Source: derived here.
+    What a kept feature gains grows with :math:`\phi`, so there is one such strength. It is found by bisection.
+    Source: derived (docs/derivations/sparse-head.md#jumps).
 
     Parameters
     ----------
@@ -131,6 +136,8 @@ def drop_strength(scheme: WeightDecay | SparseHead, retention: float, sigma: flo
 
 
 class _Penalty(NamedTuple):
+    """Strengths of the three penalties: encoder |W_1|_F^2, group |W_2|_{2,1}, decay |W_2|_F^2."""
+
     encoder: float
     group: float
     decay: float
@@ -184,10 +191,10 @@ def _kept_weight(growth, decay, penalty):
     def pull(c):
         return 4 * growth * c - 4 * decay * c**3 - penalty.slope(c)
 
-    if pull(_ROOT * fixed) < 0:
+    if pull(_SMALLEST_KEPT * fixed) < 0:
         return 0.0
     after = scipy.optimize.brentq(
-        pull, _ROOT * fixed, _ABOVE * fixed, xtol=1e-15 * fixed, rtol=4 * np.finfo(float).eps
+        pull, _SMALLEST_KEPT * fixed, _ABOVE * fixed, xtol=1e-15 * fixed, rtol=4 * np.finfo(float).eps
     )
     return after if _value(after, growth, decay, penalty) < 0 else 0.0
 
@@ -209,13 +216,14 @@ def _drop_penalty(growth, decay, encoder, head_decay):
 
 
 def _beyond_rank(minimum, rank):
-    """Indices of the features that find no place among `rank`."""
+    """Indices of the features that are dropped because only `rank` fit."""
     if rank is None or rank >= minimum.size:
         return []
     order = np.argsort(minimum, kind="stable")
     inside, outside = minimum[order[rank - 1]], minimum[order[rank]]
-    if outside < 0 and outside - inside <= 1e-12 * abs(minimum[order[0]]):
+    if outside < 0 and outside - inside <= TIE * abs(minimum[order[0]]):
         raise AssumptionError(
-            f"{rank} places and features of equal minimum {inside:g}: which of them is kept is not determined"
+            f"rank = {rank} cuts between features that lower the loss equally, by {-inside:g}: which of them is kept "
+            "is not determined"
         )
     return order[rank:]

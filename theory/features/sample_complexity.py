@@ -1,7 +1,7 @@
-"""Which layer to probe: the sample complexity indicator, its best depth and the boundary of Corollary 3.7.
+"""Which layer to probe: the sample complexity indicator, the depth at which it is least, and its boundary.
 
-Source: Xue et al. (ICLR 2024), Theorem 3.6, Corollary 3.7, Theorem 3.8 and Figure 5; reconstructed (the text
-names them, the exact form is ours).
+Source: named after Xue et al. (ICLR 2024), Theorem 3.6, Corollary 3.7, Theorem 3.8 and Figure 5. The text at hand does
+not state these theorems, so their exact form is a reconstruction.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import scipy
 from theory import checks
 from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
-from theory.features.spectral import largest, layer_weights
+from theory.features.spectral import TIE, largest, layer_weights
+
+_EQUAL_INDICATORS = 1e-13  # relative difference below which two indicators, or two weights, count as equal
 
 
 def sample_complexity(model: FeatureModel, weights, target: int):
-    r"""Indicator of the labelled samples needed to read feature j off a weighted representation.
+    r"""Indicator of the number of labelled samples that are needed to learn feature j from a representation.
 
-    :math:`N_j(w) = \sum_i w_i^2(\phi_i^2+\sigma^2) / (w_j^2\phi_j^2)`, the squared radius of the representation
-    over its squared margin for the label :math:`y = u_j`. The number of labelled samples needed grows with it.
+    :math:`N_j(w) = \sum_i w_i^2(\phi_i^2+\sigma^2) / (w_j^2\phi_j^2)` is the squared radius of the representation
+    over its squared margin for the label :math:`y = u_j`. The number of labelled samples that are needed grows with it.
 
-    Source: Xue et al. (ICLR 2024), Theorem 3.6; reconstructed.
+    Source: Xue et al. (ICLR 2024), Theorem 3.6; reconstructed as the ratio in the margin bound.
 
     Parameters
     ----------
@@ -54,11 +56,13 @@ def sample_complexity(model: FeatureModel, weights, target: int):
 def best_depth(model: FeatureModel, target: int, embed_dim: int | None = None) -> float:
     r"""Relative depth t* in [0, 1] at which the sample complexity indicator is smallest.
 
-    At depth t the kept features weigh :math:`s_i^t`, and :math:`N_j(t)` is a sum of exponentials in t, hence
-    convex: t* solves :math:`\sum_i (\phi_i^2+\sigma^2) s_i^{2t}\log(s_i/s_j) = 0`, or is the end towards which
-    the sum points. 0 when all kept weights are equal. t* does not increase when :math:`s_j` falls.
+    At depth t the kept features have weight :math:`s_i^t`, and :math:`N_j(t)` is a sum of exponentials in t, hence
+    convex. So t* solves :math:`\sum_i (\phi_i^2+\sigma^2) s_i^{2t}\log(s_i/s_j) = 0`, or it is the end of [0, 1] at
+    which the indicator is smaller. It is 0 when all kept weights are equal, and does not increase when :math:`s_j`
+    falls (Figure 5).
 
-    Source: Xue et al. (ICLR 2024), Theorem 3.8 and Figure 5; reconstructed.
+    Source: Xue et al. (ICLR 2024), Theorem 3.8; reconstructed
+    (docs/derivations/before-head-boundary.md#best-depth).
 
     Raises
     ------
@@ -72,18 +76,18 @@ def best_depth(model: FeatureModel, target: int, embed_dim: int | None = None) -
     def slope(t):
         return np.sum(variance * np.exp(2 * t * logs) * logs)
 
-    if np.abs(logs).max() < 1e-13 or slope(0.0) >= 0:
+    if np.abs(logs).max() < _EQUAL_INDICATORS or slope(0.0) >= 0:
         return 0.0
     if slope(1.0) <= 0:
         return 1.0
-    return float(scipy.optimize.brentq(slope, 0.0, 1.0, xtol=1e-15, rtol=8.9e-16))
+    return float(scipy.optimize.brentq(slope, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps))
 
 
 def best_layer(model: FeatureModel, target: int, depth: int, embed_dim: int | None = None) -> int:
     r"""Layer l in 1..L whose weights :math:`s_i^{l/L}` have the smallest sample complexity indicator.
 
-    The lowest layer where several are equal. Source: Xue et al. (ICLR 2024), Theorem 3.8 and Figure 5;
-    reconstructed.
+    Where several layers are equal the lowest is returned. Source: Xue et al. (ICLR 2024), Theorem 3.8; reconstructed
+    (docs/derivations/before-head-boundary.md#best-depth).
 
     Raises
     ------
@@ -92,7 +96,7 @@ def best_layer(model: FeatureModel, target: int, depth: int, embed_dim: int | No
     """
     _, target = _kept_weights(model, target, embed_dim)
     indicator = sample_complexity(model, layer_weights(model, depth, embed_dim), target)
-    return int(np.flatnonzero(indicator <= indicator.min() * (1 + 1e-13))[0]) + 1
+    return int(np.flatnonzero(indicator <= indicator.min() * (1 + _EQUAL_INDICATORS))[0]) + 1
 
 
 class Boundary(NamedTuple):
@@ -101,13 +105,13 @@ class Boundary(NamedTuple):
     Attributes
     ----------
     lower, upper : float or None
-        After the head wins strictly between them. None: no such end (after wins down to, or up to, the end of the
-        parameter's range). Both None: before wins throughout.
+        After the head is better strictly between them. If one is None, after is better up to that end of the range
+        of the parameter. If both are None, before is better throughout.
     before_wins : bool
-        Whether before wins at the model's own value.
+        Whether before is better at the value of the model itself; False where both are equal to 12 digits.
     selection : float or None
-        Where the feature falls out of the `embed_dim` kept ones (for larger alpha, for smaller phi); beyond it
-        neither representation holds it. None: it never does.
+        Value at which the feature is no longer among the `embed_dim` kept ones (for larger alpha or smaller phi);
+        beyond it neither representation contains it. None if it is always kept.
     """
 
     lower: float | None
@@ -119,16 +123,17 @@ class Boundary(NamedTuple):
 def before_head_boundary(
     model: FeatureModel, target: int, vary: str = "alpha", embed_dim: int | None = None
 ) -> Boundary:
-    r"""Exact boundary between "probe before the head" and "probe after it", as one parameter of feature j varies.
+    r"""Value of a parameter of feature j at which the indicator is equal before and after the head.
 
     :math:`N_j(1/2) = N_j(1)` iff :math:`s_j = \bar s`, with
-    :math:`\bar s = \sum_{i\ne j} c_i / \sum_{i\ne j}\sqrt{\rho_i}\phi_i` over the other kept features; before wins
-    iff :math:`s_j < \bar s`. Hence :math:`\alpha_j^* = 1 - \bar s(\phi_j^2+\sigma^2)/\phi_j` (two-sided views;
-    one-sided the last term squared), above which before wins, and
-    :math:`\phi_j^* = (\sqrt{\rho_j} \pm \sqrt{\rho_j - 4\bar s^2\sigma^2})/(2\bar s)`, outside of which it does.
+    :math:`\bar s = \sum_{i\ne j} c_i / \sum_{i\ne j}\sqrt{\rho_i}\phi_i` over the other kept features; before
+    is better iff :math:`s_j < \bar s`. Hence :math:`\alpha_j^* = 1 - \bar s(\phi_j^2+\sigma^2)/\phi_j`, above which
+    before is better (for one-sided views the last term is squared), and
+    :math:`\phi_j^* = (\sqrt{\rho_j} \pm \sqrt{\rho_j - 4\bar s^2\sigma^2})/(2\bar s)`, outside of which it is.
 
-    Source: Xue et al. (ICLR 2024), Corollary 3.7, whose three scenarios (alpha large, phi very small, phi very
-    large) these are; the boundary itself is derived here (docs/derivations/before-head-boundary.md).
+    Source: derived (docs/derivations/before-head-boundary.md#equal-indicators), for Corollary 3.7 of Xue et al. (ICLR
+    2024). The three ways to leave the region (alpha large, phi very small, phi very large) are the scenarios (b) and
+    (c) in the caption of Figure 3 there.
 
     Parameters
     ----------
@@ -136,14 +141,14 @@ def before_head_boundary(
     target : int
         The feature j that the downstream label is, 0-based.
     vary : {"alpha", "phi"}
-        Parameter of feature j that moves; all else stays.
+        Parameter of feature j that is varied; everything else is fixed.
     embed_dim : int >= 1, optional
-        Number of outputs p; None keeps every feature.
+        Number of outputs p; by default every feature is kept.
 
     Raises
     ------
     AssumptionError
-        If the target is not kept at the model itself, or no other feature is (then both sides are equal).
+        If the target is not kept at the model itself, or if no other feature is, so that both sides are equal.
     """
     vary = checks.choice("vary", vary, ("alpha", "phi"))
     weights, target = _kept_weights(model, target, embed_dim)
@@ -160,7 +165,7 @@ def before_head_boundary(
             f"no feature besides target {target} is kept: the indicator is the same before and after the head"
         )
     bar = np.sum(model.correlation[others]) / total
-    before_wins = bool(weights[target] < bar)
+    before_wins = bool(weights[target] < bar * (1 - TIE))
     phi, variance, rho = model.phi[target], model.variance[target], model.retention[target]
     if vary == "alpha":
         power = 1 if model.two_sided else 2
@@ -178,7 +183,7 @@ def before_head_boundary(
 
 
 def representation(model: FeatureModel, weights) -> np.ndarray:
-    """`weights` checked as the feature weights (..., k) of a representation that holds some feature."""
+    """`weights` checked as the feature weights (..., k) of a representation that contains some feature."""
     weights = checks.in_range("weights", weights, 0.0)
     if weights.ndim == 0 or weights.shape[-1] != model.num_features:
         raise ValueError(f"weights must have shape (..., {model.num_features}), got {weights.shape}")

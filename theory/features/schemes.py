@@ -1,4 +1,4 @@
-"""Ways to train a linear projection head on top of a linear encoder: one small frozen class each."""
+"""Ways to train a linear projection head on top of a linear encoder: one small frozen class for each."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ import numpy as np
 
 from theory import checks
 
-_SMALLEST = np.finfo(float).tiny
+_SMALLEST = np.finfo(float).tiny  # smallest normal float64
 
 
 class Scheme:
-    """A head and how it is trained; argument of `pre_head_weights`."""
+    """A projection head and how it is trained; the argument of `pre_head_weights`."""
 
 
 @dataclass(frozen=True)
 class NoHead(Scheme):
-    """The loss acts on the representation itself."""
+    """The loss is applied to the representation itself."""
+
+    power = 1.0  # of the weight after the head that is the weight before it
 
 
 @dataclass(frozen=True)
 class JointTraining(Scheme):
-    """Encoder and head by one gradient flow, from a balanced or vanishing start."""
+    """Encoder and head follow one gradient flow, from a balanced or a vanishing start."""
+
+    power = 0.5
 
 
 @dataclass(frozen=True)
 class LayerOf(Scheme):
-    """Layer `layer` (1-based) of `depth` jointly trained linear layers, balanced or vanishing start.
+    """Layer `layer` (1-based) of `depth` linear layers that are trained jointly, from a balanced or a vanishing start.
 
-    The last layer is the head's output, so `layer` equal to `depth` is the embedding.
+    The last layer is the output of the head, so `layer` equal to `depth` is the embedding.
     """
 
     layer: int
@@ -39,12 +43,17 @@ class LayerOf(Scheme):
         checks.integer("depth", self.depth, 1)
         checks.integer("layer", self.layer, 1, self.depth)
 
+    @property
+    def power(self) -> float:
+        """Power of the weight after the head that is the weight after this layer."""
+        return self.layer / self.depth
+
 
 @dataclass(frozen=True)
 class HeadSpeed(Scheme):
-    """Gradient flow from W_1 = `start` Q (orthonormal rows or columns) and a vanishing head.
+    """Gradient flow from W_1 = `start` Q, where Q has orthonormal rows or columns, and from a vanishing head.
 
-    The head's learning rate is `ratio` times the encoder's; `start` = 0 is the limit of a vanishing encoder.
+    The learning rate of the head is `ratio` times that of the encoder. `start` = 0 stands for a vanishing encoder.
     """
 
     start: float
@@ -57,7 +66,7 @@ class HeadSpeed(Scheme):
 
 @dataclass(frozen=True)
 class Bilevel(Scheme):
-    """The head is at its exact minimum all the time; the encoder flows from `start` Q (as in `HeadSpeed`)."""
+    """The head is at its exact minimum at all times, and the encoder flows from `start` Q as in `HeadSpeed`."""
 
     start: float
 
@@ -67,7 +76,7 @@ class Bilevel(Scheme):
 
 @dataclass(frozen=True)
 class WeightDecay(Scheme):
-    """Penalty `encoder` |W_1|_F^2 + `head` |W_2|_F^2 (torch's weight_decay is twice these)."""
+    """Penalty `encoder` |W_1|_F^2 + `head` |W_2|_F^2; `weight_decay` in PyTorch is twice these numbers."""
 
     encoder: float
     head: float
@@ -81,7 +90,7 @@ class WeightDecay(Scheme):
 class SparseHead(Scheme):
     """Penalty `encoder` |W_1|_F^2 + `head` |W_2|_{2,1} + `head_decay` |W_2|_F^2.
 
-    The groups of the 2,1-norm are the columns of W_2: one for each unit of the representation.
+    The groups of the 2,1-norm are the columns of W_2, one for each unit of the representation.
     """
 
     encoder: float
@@ -98,7 +107,7 @@ class SparseHead(Scheme):
 
 @dataclass(frozen=True)
 class FixedReweighting(Scheme):
-    """Fixed head diag(decay^{-i}), i = 0..p-1; the encoder has a vanishing weight decay."""
+    """Fixed head diag(decay^{-i}) with i = 0..p-1; the encoder has a vanishing weight decay."""
 
     decay: float
 
@@ -107,7 +116,7 @@ class FixedReweighting(Scheme):
             raise ValueError(f"decay must be > 1, got {self.decay}")
 
     def scales(self, size: int) -> np.ndarray:
-        """(size,) diagonal of the head.
+        """Diagonal of the head, of shape (size,).
 
         Raises
         ------
@@ -124,7 +133,7 @@ class FixedReweighting(Scheme):
 
 @dataclass(frozen=True, eq=False)
 class FrozenHead(Scheme):
-    """Fixed head of any rank, `matrix` of shape (p, m); the encoder has a vanishing weight decay."""
+    """Fixed head `matrix` of shape (p, m) and any rank; the encoder has a vanishing weight decay."""
 
     matrix: np.ndarray
 
@@ -146,6 +155,6 @@ class FrozenHead(Scheme):
 
     @property
     def singular_values(self) -> np.ndarray:
-        """Singular values that are not zero to round-off, decreasing; as many as the rank."""
+        """Singular values above round-off in decreasing order, as many as the rank."""
         values = np.linalg.svd(self.matrix, compute_uv=False)
         return values[values > max(self.matrix.shape) * np.finfo(float).eps * values[0]]

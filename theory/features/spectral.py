@@ -1,7 +1,7 @@
 r"""Minimisers of the population spectral contrastive loss of a linear network.
 
-:math:`L(W) = -2\,\mathrm{tr}(W\tilde\Sigma W^T) + \mathrm{tr}((W\Sigma W^T)^2)` is the expectation of
-:math:`-2 f(x)\cdot f(x^+) + (f(x)\cdot f(x^-))^2` for :math:`f(x) = Wx`.
+For :math:`f(x) = Wx` the loss :math:`E[-2 f(x)\cdot f(x^+) + (f(x)\cdot f(x^-))^2]` is
+:math:`L(W) = -2\,\mathrm{tr}(W\tilde\Sigma W^T) + \mathrm{tr}((W\Sigma W^T)^2)`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ TIE = 1e-12  # relative gap below which two eigenvalues count as equal
 def spectral_loss(network, cov, cross_cov) -> float:
     r"""Population loss :math:`-2\,\mathrm{tr}(W\tilde\Sigma W^T) + \|W\Sigma W^T\|_F^2`.
 
-    Source: Xue et al. (ICLR 2024), section 3; reconstructed.
+    Source: the two-layer linear model with a spectral contrastive loss of Xue et al. (ICLR 2024); the expectation is
+    derived here: :math:`E f(x)\cdot f(x^+) = \mathrm{tr}(W\tilde\Sigma W^T)`, and for independent x and x^-
+    :math:`E (f(x)\cdot f(x^-))^2 = \mathrm{tr}(W\Sigma W^T W\Sigma W^T)`.
 
     Parameters
     ----------
     network : (p, d) array
         End-to-end linear map W.
     cov, cross_cov : (d, d) arrays
-        Symmetric second moments of the views.
+        Second moments of the views, as in `spectral_minimizer`.
     """
     network, (cov, cross_cov) = checks.real("network", network), _moments(cov, cross_cov)
     if network.ndim != 2 or network.shape[1] != len(cov):
@@ -79,8 +81,8 @@ def spectral_minimizer(cov, cross_cov, embed_dim: int) -> np.ndarray:
 def spectral_minimum(model: FeatureModel, embed_dim: int | None = None) -> float:
     r"""Minimum :math:`-\sum_{\mathrm{kept}} c_i^2` of the spectral contrastive loss in the feature model.
 
-    Source: derived here. `embed_dim` None: as many outputs as features. A tie at the cut does not matter to the
-    minimum and is allowed.
+    By default there are as many outputs as features. A tie at the cut does not change the minimum and is allowed.
+    Source: derived here: the minimum of `spectral_minimizer` is minus the sum of the squared eigenvalues that it keeps.
     """
     embed_dim = _embed_dim(model, embed_dim)
     return float(-np.sum(np.sort(model.correlation**2)[::-1][:embed_dim]))
@@ -89,14 +91,16 @@ def spectral_minimum(model: FeatureModel, embed_dim: int | None = None) -> float
 def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = None) -> np.ndarray:
     r"""Feature weights after each layer of a balanced deep linear network at the minimum of the loss.
 
-    The end-to-end map gives kept feature i the weight :math:`s_i = \sqrt{\rho_i}\,\phi_i/(\phi_i^2+\sigma^2)`;
-    balanced layers share it, so that after layer l of L the weight is :math:`s_i^{l/L}`. With two layers (encoder
-    and head): :math:`\sqrt{s_i}` before the head, :math:`s_i` after it. The features kept are the `embed_dim` of
-    largest :math:`c_i = \rho_i\phi_i^2/(\phi_i^2+\sigma^2)`, not of largest :math:`s_i`.
+    The end-to-end map gives a kept feature i the weight :math:`s_i = \sqrt{\rho_i}\,\phi_i/(\phi_i^2+\sigma^2)`.
+    Balanced layers share it, so that after layer l of L the weight is :math:`s_i^{l/L}`. With two layers (encoder
+    and head) it is :math:`\sqrt{s_i}` before the head and :math:`s_i` after it. The features that are kept are the
+    `embed_dim` of largest :math:`c_i = \rho_i\phi_i^2/(\phi_i^2+\sigma^2)`, not those of largest :math:`s_i`.
 
-    Source: Xue et al. (ICLR 2024), Theorems 3.3 to 3.5 and 3.8; reconstructed. Assumes: linear layers, equal
-    (balanced) layers as the minimiser of smallest norm or gradient flow from a small start has, widths of at
-    least the number of kept features.
+    Source: derived (docs/derivations/one-law.md#joint-training). The balance
+    :math:`W_1W_1^T = W_2^TW_2` of the minimiser of smallest norm is Theorem 3.3 of Xue et al. (ICLR 2024); Theorems
+    3.4 (gradient flow), 3.5 and 3.8 (several layers) are reconstructed. Assumes linear and balanced layers, as in the
+    minimiser of smallest norm or in gradient flow from a small start, whose widths are at least the number of kept
+    features.
 
     Parameters
     ----------
@@ -104,12 +108,12 @@ def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = N
     depth : int >= 1
         Number of layers L, the head included.
     embed_dim : int >= 1, optional
-        Number of outputs p; at least k keeps every feature, as does None.
+        Number of outputs p; every feature is kept by default, and for p >= k.
 
     Returns
     -------
     (depth, k) array
-        Row l-1 holds the weights after layer l; features that are not kept have weight 0.
+        Row l - 1 contains the weights after layer l; features that are not kept have weight 0.
 
     Raises
     ------
@@ -137,7 +141,7 @@ def _embed_dim(model: FeatureModel, embed_dim: int | None) -> int:
 
 
 def largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the `count` largest non-negative values; a tie at the cut has no unique answer."""
+    """Indices of the `count` largest non-negative values; raises where a tie at the cut leaves them undetermined."""
     order = np.argsort(-values, kind="stable")
     if count < values.size:
         inside, outside = values[order[count - 1]], values[order[count]]

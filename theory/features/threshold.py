@@ -2,7 +2,8 @@ r"""Features behind a threshold: :math:`f_i(x) = w_{2,i}\,S_{b_i}(w_{1,i} x_i)` 
 
 :math:`S_b(z) = \mathrm{ReLU}(z-b) - \mathrm{ReLU}(-z-b)` is soft thresholding for :math:`b \ge 0`. On the two values
 :math:`x_i = \pm\phi_i` the output is :math:`\pm a_i`, :math:`a = w_2 h` and :math:`h = \max(w_1\phi - b, 0)`, and the
-spectral contrastive loss is :math:`\sum_i -2\rho_i a_i^2 + a_i^4`. Derivation: docs/derivations/absent-features.md.
+spectral contrastive loss is :math:`\sum_i -2\rho_i a_i^2 + a_i^4`.
+Source: derived (docs/derivations/absent-features.md#flow).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import scipy
 from theory import checks
 from theory.checks import ConvergenceError
 
-_NO_PULL = 1e-8  # velocity of a threshold that counts as none
-_MOST_SEGMENTS = 200  # of a flow whose thresholds stop and start at 0
+_NO_PULL = 1e-8  # velocity of a threshold below which it counts as resting: above the error of the integrator
+_MOST_SEGMENTS = 200  # between the times at which a threshold reaches 0 or leaves it; only a loop needs more
 
 
 class ThresholdedLimit(NamedTuple):
@@ -48,7 +49,7 @@ def thresholded_limit(
     r"""End of gradient flow of one feature with its own threshold, in closed form.
 
     While :math:`h = w_1\phi - b > 0`, the flow conserves :math:`C = w_1 + \phi b` and
-    :math:`\Delta = h^2 - (1+\phi^2) w_2^2`, and a moves monotonically to :math:`\sqrt\rho` (with the sign it has).
+    :math:`\Delta = h^2 - (1+\phi^2) w_2^2`, and a moves monotonically to :math:`\pm\sqrt\rho`, keeping its sign.
 
     :math:`\rho = 0`: for :math:`\Delta \le 0`, :math:`w_1 \to C/(1+\phi^2)`, :math:`b \to \phi C/(1+\phi^2)`,
     :math:`|w_2| \to (w_2^2 - h^2/(1+\phi^2))^{1/2}`: the feature is absent after the head and present before it.
@@ -56,23 +57,25 @@ def thresholded_limit(
     :math:`b \to (\phi C-h)/(1+\phi^2)`, :math:`w_2 \to 0`.
 
     :math:`\rho > 0`: :math:`w_2^2` is the positive root of :math:`(1+\phi^2)w_2^4 + \Delta w_2^2 = \rho`. The threshold
-    falls when :math:`|a| < \sqrt\rho`; if it reaches 0 it either stays there (`clipped`: a linear network from
-    then on, which conserves :math:`w_1^2 - w_2^2`) or goes on falling. Should it reach :math:`b = -w_1\phi`,
-    below which it has no gradient, the flow slides along that kink: :math:`h = 2 w_1\phi`, and
+    falls when :math:`|a| < \sqrt\rho`. If it reaches 0, it either stays there (`clipped`; from then on the network
+    is linear and conserves :math:`w_1^2 - w_2^2`) or falls further. If it reaches :math:`b = -w_1\phi`, below which
+    it has no gradient, the flow slides along that kink: :math:`h = 2 w_1\phi`, and
     :math:`(1+\phi^2) w_1^2 - w_2^2` is conserved.
 
-    Source: Xue et al. (ICLR 2024), Theorem 4.2; reconstructed, with exact limits derived here.
+    Source: derived (docs/derivations/absent-features.md#limits). Xue et al. (ICLR 2024) show that non-linearities let
+    lower layers learn features that are absent from higher ones (Definition 4.1 and Theorem 4.2, whose content the
+    text at hand does not state); a threshold for each feature is the model of it here.
 
     Parameters
     ----------
     phi : float > 0
         Strength of the feature.
     w1, w2 : float
-        Weights at the start. A feature below the threshold, or with w2 = 0, does not move.
+        Weights at the start. A feature below the threshold, or with w2 = 0, does not change.
     b : float >= 0
         Threshold at the start.
     retention : float in [0, 1]
-        :math:`\rho`.
+        :math:`\rho`, see `FeatureModel`.
     clipped : bool
         Whether the threshold is kept from becoming negative.
     """
@@ -86,13 +89,13 @@ def thresholded_limit(
 
 
 def thresholded_path(phi, w1, w2, b, times, *, retention=0.0, rtol: float = 1e-10) -> ThresholdedPath:
-    r"""Gradient flow of several features, each with its threshold or all sharing one; integrated numerically.
+    r"""Gradient flow of several features, each with its own threshold or all with one, integrated numerically.
 
     :math:`\dot w_2 = -g h`, :math:`\dot w_1 = -g w_2\phi`, :math:`\dot b = \sum g w_2` with
-    :math:`g = 4a^3 - 4\rho a`, the sum over the features that share the threshold and are above it. A shared threshold
-    conserves :math:`b + \sum_i w_{1,i}/\phi_i` only (while positive), so its limit has no closed form here.
-    Thresholds that reach 0 are held there while they are pulled down.
-    Source: derived here.
+    :math:`g = 4a^3 - 4\rho a`, summed over the features that share the threshold and are above it. A shared threshold
+    conserves only :math:`b + \sum_i w_{1,i}/\phi_i` (while it is positive), so no closed form of its limit is known.
+    A threshold that reaches 0 stays there as long as its velocity is negative.
+    Source: derived (docs/derivations/absent-features.md#one-threshold-for-all).
 
     Parameters
     ----------
@@ -100,7 +103,7 @@ def thresholded_path(phi, w1, w2, b, times, *, retention=0.0, rtol: float = 1e-1
     w1, w2 : scalars or (k,) arrays
         Weights at the start; w1 >= 0.
     b : scalar or (k,) array, >= 0
-        A scalar is one threshold that all features share.
+        A scalar is one threshold that all features share; an array gives each its own.
     times : (T,) array, >= 0, increasing
     retention : scalar or (k,) array in [0, 1]
     rtol : float
@@ -128,7 +131,7 @@ def thresholded_path(phi, w1, w2, b, times, *, retention=0.0, rtol: float = 1e-1
 
 
 class _Flow(NamedTuple):
-    """Velocity of the state (w1, w2, b)."""
+    """Gradient flow of the state (w1, w2, b)."""
 
     phi: np.ndarray
     retention: np.ndarray

@@ -80,17 +80,33 @@ def test_limits_in_the_number_of_samples():
     assert theory.averaging_accuracy(MODEL, [0, 1, 1, 1], 0, 5) == 0.5
 
 
+def error_of_the_approximation(model, n):
+    weights = theory.layer_weights(model)[1]
+    exact, rough = (theory.averaging_accuracy(model, weights, 0, n, exact) for exact in (True, False))
+    return np.abs(exact - rough).max()
+
+
 def test_approximation_improves_with_many_features():
-    """The docstring's error range: below .02 with 4 features, below .003 with 12."""
-    gaps = []
-    for k in (4, 12):
-        model = theory.FeatureModel(([1.0] + [0.8, 1.2, 1.0] * 4)[:k], 0.2, 0.3)
-        exact, rough = (
-            theory.averaging_accuracy(model, theory.layer_weights(model)[1], 0, [1, 4, 16, 64], exact)
-            for exact in (True, False)
+    errors = [
+        error_of_the_approximation(
+            theory.FeatureModel(([1.0] + [0.8, 1.2, 1.0] * 4)[:k], 0.2, 0.3), [1, 4, 16, 64]
         )
-        gaps.append(np.abs(exact - rough).max())
-    assert gaps[1] < 0.003 < 0.01 < gaps[0] < 0.02
+        for k in (4, 12)
+    ]
+    assert errors[1] < 0.003 < 0.01 < errors[0] < 0.02
+
+
+def test_approximation_is_as_good_and_as_bad_as_its_docstring_says(seed):
+    rng = np.random.default_rng([seed, 6])
+    errors = []
+    for _ in range(100):
+        k = rng.integers(2, 9)
+        model = theory.FeatureModel(rng.uniform(0.3, 2, k), rng.uniform(0, 0.8, k), rng.uniform(0.1, 1))
+        errors.append(error_of_the_approximation(model, int(rng.integers(1, 33))))
+    assert np.median(errors) < 0.005 < 0.02 < max(errors)
+    two = theory.FeatureModel([1.0, 1.05], 0.0, 0.02)
+    exact, rough = (theory.averaging_accuracy(two, [1.0, 1.0], 0, 1, exact) for exact in (True, False))
+    assert 0.25 < abs(exact - rough) < 0.35
 
 
 def test_crossing_moves_with_n_exactly_but_not_in_the_approximation():

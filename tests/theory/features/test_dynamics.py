@@ -9,30 +9,36 @@ import theory
 MODEL = theory.FeatureModel([0.5, 1.0, 1.5, 1.0], [0.1, 0.2, 0.9, 1.0], 0.4)
 
 
-def matrix_flow(model, start, times):
-    """Gradient flow of L(W2 W1) from the balanced diagonal start, every entry of both matrices free."""
+def matrix_flow(model, start, times, depth=2):
+    """Gradient flow of L(W_L ... W_1) from the balanced diagonal start, every entry of all matrices free."""
     k = model.num_features
 
+    def product(matrices):
+        return np.linalg.multi_dot([np.eye(k), *matrices[::-1], np.eye(k)])
+
     def velocity(_, flat):
-        first, second = flat.reshape(2, k, k)
-        w = second @ first
+        layers = flat.reshape(depth, k, k)
+        w = product(layers)
         outer = -4 * w @ model.cross_cov + 4 * w @ model.cov @ w.T @ w @ model.cov
-        return -np.concatenate([(second.T @ outer).ravel(), (outer @ first.T).ravel()])
+        rates = [-product(layers[i + 1 :]).T @ outer @ product(layers[:i]).T for i in range(depth)]
+        return np.ravel(rates)
 
-    flat = np.tile(np.diag(np.sqrt(start)).ravel(), 2)
-    flow = solve_ivp(velocity, (0, times[-1]), flat, "DOP853", times, rtol=1e-12, atol=1e-14)
-    first, second = np.moveaxis(flow.y.reshape(2, k, k, -1), -1, 1)
-    return np.stack([np.diag(s @ f) for f, s in zip(first, second, strict=True)])
+    flat = np.tile(np.diag(start ** (1 / depth)).ravel(), depth)
+    flow = solve_ivp(velocity, (0, times[-1]), flat, "DOP853", times, rtol=1e-12, atol=1e-14, first_step=1e-5)
+    return np.stack([np.diag(product(layers)) for layers in flow.y.T.reshape(-1, depth, k, k)])
 
 
-@pytest.mark.parametrize(
-    "start", [np.full(4, 0.02), np.array([0.1, 0.3, 0.5, 0.7]), np.array([2.0, 1.5, 3.0, 1.0])]
-)
-def test_learning_curve_is_the_matrix_flow(start):
+STARTS = [np.full(4, 0.02), np.array([0.1, 0.3, 0.5, 0.7]), np.array([2.0, 1.5, 3.0, 1.0])]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("start", STARTS, ids=str)
+def test_learning_curve_is_the_matrix_flow(start, depth):
     times = np.array([0.0, 0.05, 0.2, 0.5, 1.0, 3.0])
-    np.testing.assert_allclose(
-        theory.learning_curve(MODEL, times, start), matrix_flow(MODEL, start, times), rtol=1e-9
-    )
+    flow = matrix_flow(MODEL, start, times, depth)
+    np.testing.assert_allclose(theory.learning_curve(MODEL, times, start, depth), flow, rtol=1e-9)
+    other = theory.learning_curve(MODEL, times, start, depth + 1)
+    assert np.abs(other / flow - 1).max() > 0.01
 
 
 def test_limits_zero_time_long_time_and_zero_start():
@@ -41,6 +47,27 @@ def test_limits_zero_time_long_time_and_zero_start():
     np.testing.assert_allclose(curve[0], start, rtol=1e-13)
     np.testing.assert_allclose(curve[1, :3], theory.layer_weights(MODEL)[-1, :3], rtol=1e-12)
     assert np.all(curve[:, 3] == 0)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 50])
+@pytest.mark.parametrize("start", [1e-300, 1e-200, 1e-12, 1e12, 1e70, 1e120, 1e300])
+def test_the_limit_is_reached_from_starts_of_any_size(start, depth):
+    """A start far above the limit must not lose the growth term, and one far below must not divide by zero."""
+    model = theory.FeatureModel([1.0], [0.1], 0.5)
+    late = 10 ** min(300.0, 6 + max(0.0, -np.log10(start)) * (2 - 2 / depth))
+    first, last = theory.learning_curve(model, [0.0, late], start, depth)
+    assert first[0] == pytest.approx(start, rel=1e-12)
+    if late < 1e300:
+        assert last[0] == pytest.approx(theory.layer_weights(model)[-1, 0], rel=1e-9)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_far_and_the_moderate_formula_agree_where_one_takes_over(depth):
+    model = theory.FeatureModel([1.0], [0.1], 0.5)
+    for start in (1e-13, 1e13):
+        times = np.concatenate([[0.0], np.geomspace(1e-60, 1e30, 4001)])
+        curve = theory.learning_curve(model, times, start, depth)[:, 0]
+        assert np.all(np.diff(curve) * (1 if start < 1 else -1) >= -1e-12 * curve[1:])
 
 
 def test_fixed_point_is_constant():
@@ -57,6 +84,53 @@ def test_fully_disrupted_feature_decays_as_the_cube_root_of_time():
     slope = np.diff(np.log(curve)) / np.diff(np.log(times))
     np.testing.assert_allclose(slope, -1 / 3, atol=1e-5)
     np.testing.assert_allclose(curve[-1], (24 * MODEL.variance[3] ** 2 * 1e6) ** (-1 / 3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_collapse_asymptote_is_the_late_learning_curve(depth):
+    lost = theory.FeatureModel([1.0, 0.4], 1.0, 0.5)
+    times = np.array([1e9, 1e11])
+    curve = theory.learning_curve(lost, times, 0.3, depth)
+    late = theory.collapse_asymptote(lost, times, depth)
+    np.testing.assert_allclose(late.after, curve, rtol=1e-5)
+    np.testing.assert_allclose(late.before, curve ** (1 - 1 / depth), rtol=1e-5)
+    slope = np.log(late.after[1] / late.after[0]) / np.log(100)
+    np.testing.assert_allclose(slope, {1: -1 / 2, 2: -1 / 3, 3: -3 / 10, 4: -2 / 7}[depth])
+    with pytest.raises(theory.AssumptionError, match="do not collapse"):
+        theory.collapse_asymptote(MODEL, times, depth)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+def test_half_time_is_where_the_learning_curve_is_at_half(depth):
+    model = theory.FeatureModel([0.5, 1.0, 1.5], [0.1, 0.2, 0.9], 0.4)
+    limit = theory.layer_weights(model)[-1]
+    start = np.array([1e-3, 1e-8, 0.4]) * limit
+    times = theory.half_time(model, start, depth)
+    for i, time in enumerate(times):
+        early, late = theory.learning_curve(model, time * np.array([1 - 1e-10, 1 + 1e-10]), start, depth)[
+            :, i
+        ]
+        assert early < limit[i] / 2 < late
+
+
+def test_half_time_of_a_small_start_with_and_without_a_head():
+    """The stepwise law: inputs of second moment G, pairs without augmentation."""
+    model = theory.FeatureModel([0.5, 1.0, 1.5], 0.0, 0.0)
+    for start in (1e-6, 1e-9):
+        np.testing.assert_allclose(theory.half_time(model, start), 1 / (8 * model.phi**2 * start), rtol=1e-4)
+        alone = np.log(model.phi**-1 / start) / (4 * model.phi**2)
+        np.testing.assert_allclose(theory.half_time(model, start, depth=1), alone, rtol=0.05)
+    assert np.ptp(model.correlation) == 0  # the minimum does not choose between the features
+
+
+def test_half_time_needs_a_limit_above_the_start():
+    with pytest.raises(theory.AssumptionError, match="positive retention"):
+        theory.half_time(MODEL, 0.01)
+    one = theory.FeatureModel([1.0], [0.1], 0.5)
+    with pytest.raises(theory.AssumptionError, match="below half"):
+        theory.half_time(one, 0.5)
+    with pytest.raises(ValueError, match="start must lie in"):
+        theory.half_time(one, 0.0)
 
 
 @pytest.mark.parametrize("ratio", [1e-8, 1e-3, 0.5, 1 - 1e-9, 1 + 1e-9, 2.0, 1e3, 1e8])

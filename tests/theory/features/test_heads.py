@@ -136,6 +136,21 @@ def test_effective_dimensions_count_equal_features():
     np.testing.assert_allclose(after, [1.25**2 / 1.0625] * 2 + [2.0] * 2)
 
 
+@pytest.mark.parametrize("scheme", [theory.HeadSpeed(0.5, 2.0), theory.Bilevel(0.5)], ids=repr)
+def test_effective_dimensions_need_no_noise_direction_that_keeps_the_start(scheme):
+    """A representation as wide as the number of kept features has no room for the start off the features."""
+    wide = theory.FeatureModel(MODEL.phi, MODEL.alpha, MODEL.sigma, dim=9)
+    for embed_dim, width in ((4, 4), (2, 2)):
+        got = theory.effective_dimensions(wide, scheme, embed_dim, width)
+        assert got == theory.effective_dimensions(MODEL, scheme, embed_dim, width)
+    for width in (None, 5, 9):
+        with pytest.raises(theory.AssumptionError, match="keep the start"):
+            theory.effective_dimensions(wide, scheme, 4, width)
+    nothing = theory.FeatureModel([1.0, 2.0], 1.0, 0.3)
+    with pytest.raises(theory.AssumptionError, match="no feature is kept"):
+        theory.effective_dimensions(nothing, theory.NoHead())
+
+
 def test_imbalance_is_conserved_and_names_the_null_space(seed):
     rng = np.random.default_rng(seed)
     first, second, ratio = 0.4 * rng.standard_normal((6, 4)), 0.4 * rng.standard_normal((3, 6)), 1.7

@@ -117,6 +117,17 @@ def test_cor_3_7_boundary_is_where_the_indicators_cross(phi, alpha, sigma, two_s
             assert before_minus_after(model.with_feature(0, **{vary: value}), 0) < 0
 
 
+@pytest.mark.parametrize(
+    "phi, alpha, sigma", [(0.7, 0.3, 0.2), (1.1, 0.1, 0.4), (1.3, 0.2, 0.7), (2.0, 0.5, 0.3)]
+)
+def test_before_does_not_win_at_an_exact_tie(phi, alpha, sigma):
+    """Equal features: the indicators are the same before and after, whatever round-off says."""
+    for k in range(2, 9):
+        assert not theory.before_head_boundary(theory.FeatureModel([phi] * k, alpha, sigma), 0).before_wins
+    nearly = theory.FeatureModel([phi] * 3, [alpha + 1e-9, alpha, alpha], sigma)
+    assert theory.before_head_boundary(nearly, 0).before_wins
+
+
 def test_cor_3_7_three_scenarios():
     """Before the head wins for a disrupted, a very weak and a very strong target; after wins in between."""
     model = theory.FeatureModel([1.0, 1.0, 1.0], [0.1, 0.2, 0.3], 0.4)

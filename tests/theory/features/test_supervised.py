@@ -19,19 +19,6 @@ def test_class_pairs_share_the_class_features_only():
         theory.class_pair_model(MODEL, [3])
 
 
-def test_collapse_asymptote_is_the_late_learning_curve():
-    lost = theory.FeatureModel([1.0, 0.4], 1.0, 0.5)
-    times = np.array([1e6, 1e8])
-    curve = theory.learning_curve(lost, times, 0.3)
-    late = theory.collapse_asymptote(lost, times)
-    np.testing.assert_allclose(late.after, curve, rtol=1e-4)
-    np.testing.assert_allclose(late.before, np.sqrt(curve), rtol=1e-4)
-    slope = np.log(late.before[1] / late.before[0]) / np.log(100)
-    np.testing.assert_allclose(slope, -1 / 6)
-    with pytest.raises(theory.AssumptionError, match="do not collapse"):
-        theory.collapse_asymptote(MODEL, times)
-
-
 def test_supervised_weights_minimise_the_squared_loss_and_split_in_balance(seed):
     rng = np.random.default_rng(seed)
     codes = rng.standard_normal((2, 3))
