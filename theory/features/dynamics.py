@@ -8,8 +8,9 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.checks import AssumptionError, ConvergenceError
+from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
+from theory.roots import find_roots
 
 _FAR = 1e9  # a weight this many times above or below its limit moves by one term of the flow: the other is < 1e-18
 _NEAR = 40.0  # tanh(40) = 1 to round-off: beyond it the weight has reached its limit
@@ -173,9 +174,8 @@ class _Flow(NamedTuple):
         b = self.power + 1
         with np.errstate(divide="ignore"):
             late = (4 * self.depth * b * self.decay) ** (-1 / b) * times ** (-1 / b)
-        return np.minimum(late, start) * (1 + (np.minimum(late, start) / np.maximum(late, start)) ** b) ** (
-            -1 / b
-        )
+        small, large = np.minimum(late, start), np.maximum(late, start)
+        return small * (1 + (small / large) ** b) ** (-1 / b)
 
     def grown(self, times, start):
         """Weights where only the first term acts; infinite from the time on at which they diverge."""
@@ -191,14 +191,13 @@ class _Flow(NamedTuple):
 
     def _solve(self, goal, side):
         """y > 0 whose clock shows `goal`, at most _NEAR."""
-        from scipy.optimize import elementwise
-
-        ends = np.log(0.01 / _FAR), np.log(_NEAR)
         goal = np.minimum(goal, self.clock(_NEAR, side))
-        found = elementwise.find_root(lambda y, goal: self.clock(np.exp(y), side) - goal, ends, args=(goal,))
-        if not np.all(found.success):
-            raise ConvergenceError(f"learning curve: no weight found at the scaled times {checks.show(goal)}")
-        return np.exp(found.x)
+        low, high = np.full_like(goal, np.log(0.01 / _FAR)), np.log(_NEAR)
+
+        def shown_minus_goal(log_y, goal):
+            return self.clock(np.exp(log_y), side) - goal
+
+        return np.exp(find_roots(shown_minus_goal, low, high, (goal,), name="learning curve"))
 
 
 def _half_beta(y, q):
