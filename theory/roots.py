@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize.elementwise import find_root
 
 from theory.checks import ConvergenceError
 
@@ -29,6 +28,8 @@ def find_roots(function, low, high, args=(), *, name: str) -> np.ndarray:
     ConvergenceError
         If a bracket holds no change of sign, or does not close.
     """
+    from scipy.optimize.elementwise import find_root
+
     low, high = np.broadcast_arrays(np.asarray(low, dtype=float), np.asarray(high, dtype=float))
     if not low.size:
         return low.copy()
