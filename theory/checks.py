@@ -5,6 +5,12 @@ Every message of a check names the argument, the value that was given and the ra
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+import reprlib
+import typing
+
 import numpy as np
 
 
@@ -19,6 +25,14 @@ class ConvergenceError(RuntimeError):
 def show(value) -> str:
     """Short printable form of a scalar or an array."""
     return np.array2string(np.asarray(value), threshold=8, precision=6)
+
+
+def brief(value) -> str:
+    """`repr` of any object, shortened."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python refuses to print an integer of more than 4,300 digits
+        return f"an integer of {value.bit_length()} bits"
 
 
 def real(name: str, value) -> np.ndarray:
@@ -40,6 +54,9 @@ def numeric(name: str, value) -> np.ndarray:
 
     A float becomes a float64 scalar, which is cheaper and has the methods of an array.
 
+    Booleans, texts, complex numbers, dates, None and masked arrays are no numbers here, nor are integers too large
+    for a float.
+
     Raises
     ------
     ValueError
@@ -48,9 +65,23 @@ def numeric(name: str, value) -> np.ndarray:
     if isinstance(value, float):
         return np.float64(value)  # type: ignore[return-value]
     try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be real numbers, got {value!r}") from None
+        array = np.asarray(value)
+        if (
+            array.dtype.kind in "fiu"
+            and not isinstance(value, np.ma.MaskedArray)
+            and not _holds_booleans(value)
+        ):
+            return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"{name} must be real numbers, got {brief(value)}")
+
+
+def _holds_booleans(value) -> bool:
+    """Whether a list mixes booleans with numbers, which numpy would turn into 0 and 1."""
+    return isinstance(value, list | tuple) and any(
+        isinstance(entry, bool | np.bool_) or _holds_booleans(entry) for entry in value
+    )
 
 
 def some(mask) -> bool:
@@ -82,14 +113,91 @@ def integer(name: str, value, low: int, high: int | None = None) -> int:
     """`value` as an int in low..high."""
     wanted = f"an integer >= {low}" if high is None else f"an integer in {low}..{high}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+        raise ValueError(f"{name} must be {wanted}, got {brief(value)}")
     if value < low or (high is not None and value > high):
-        raise ValueError(f"{name} must be {wanted}, got {value}")
+        raise ValueError(f"{name} must be {wanted}, got {brief(value)}")
     return int(value)
 
 
 def choice(name: str, value, options: tuple[str, ...]) -> str:
     """`value` if it is one of `options`."""
-    if value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {brief(value)}")
     return value
+
+
+def guard(function):
+    """Public face of a function of `theory`: it returns numbers, or raises one error that says what is wrong.
+
+    Arguments annotated with a class of `theory`, or with bool, must be of that class. Overflow, shapes that do not
+    fit together, matrices that cannot be decomposed and a result that is not a number become a `ValueError` that
+    shows the arguments. Such cases would otherwise end in a warning, in NaN or in an error without a name.
+    """
+    parameters = inspect.signature(function).parameters
+    classes: dict[str, tuple] = {}  # filled at the first call, when all modules are loaded
+
+    @functools.wraps(function)
+    def guarded(*args, **kwargs):
+        if "" not in classes:
+            classes.update(_annotated_classes(function), **{"": ()})
+        given = dict(zip(parameters, args, strict=False)) | kwargs
+        for name, wanted in classes.items():
+            if name in given and not isinstance(given[name], wanted):
+                raise ValueError(f"{name} must be {_names(wanted)}, got {brief(given[name])}")
+        try:
+            with np.errstate(over="raise", divide="raise", invalid="raise"):
+                result = function(*args, **kwargs)
+        except (ArithmeticError, MemoryError, np.linalg.LinAlgError) as error:
+            raise _complaint(
+                function, given, f"the numbers are too large, too small or too many ({error})"
+            ) from error
+        except ValueError as error:
+            if not str(error).startswith(_SHAPE_COMPLAINTS):
+                raise
+            raise _complaint(function, given, "the shapes do not fit together") from error
+        if _is_nan(result):
+            raise _complaint(function, given, "the result is not a number")
+        return result
+
+    return guarded
+
+
+_SHAPE_COMPLAINTS = ("operands could not be broadcast", "shape mismatch", "could not broadcast", "matmul:")
+
+
+def _annotated_classes(function) -> dict[str, tuple]:
+    """Classes of `theory`, or bool, by the parameters that are annotated with them."""
+    found = {}
+    for name, hint in typing.get_type_hints(function).items():
+        kinds = tuple(kind for kind in typing.get_args(hint) or (hint,) if isinstance(kind, type))
+        if (
+            name != "return"
+            and any(kind.__module__.startswith("theory.") for kind in kinds)
+            or kinds == (bool,)
+        ):
+            found[name] = (*kinds, np.bool_) if kinds == (bool,) else kinds
+    return found
+
+
+def _names(kinds) -> str:
+    if bool in kinds:
+        return "True or False"
+    names = [kind.__name__ for parent in kinds for kind in parent.__subclasses__() or [parent]]
+    return f"one of {', '.join(names)}" if len(names) > 1 else f"a {names[0]}"
+
+
+def _complaint(function, given, what) -> ValueError:
+    shown = ", ".join(
+        f"{name} of shape {np.shape(value)}" if np.ndim(value) else f"{name} = {brief(value)}"
+        for name, value in given.items()
+        if isinstance(value, float | int | list | tuple | np.ndarray | np.generic)
+    )
+    return ValueError(f"{function.__name__}: {what}, got {shown or 'the given arguments'}")
+
+
+def _is_nan(result) -> bool:
+    if isinstance(result, float | np.ndarray):
+        return some(np.isnan(result))
+    if dataclasses.is_dataclass(result):
+        return any(_is_nan(getattr(result, field.name)) for field in dataclasses.fields(result))
+    return isinstance(result, tuple) and any(map(_is_nan, result))
