@@ -9,16 +9,19 @@ from typing import BinaryIO
 Content = bytes | Callable[[BinaryIO], None]
 
 
-def write_atomically(contents: Mapping[Path, Content]) -> None:
-    """Write several files so that a reader never sees a part of one, even after a power failure.
+def write_atomically(contents: Mapping[Path, Content], *, flush: bool = True) -> None:
+    """Write several files so that a reader never sees a part of one.
 
-    Every file is first written under a temporary name in its own folder and flushed to the disk. Only when all of
-    them are there are they moved to their places. Missing folders are made.
+    Every file is first written under a temporary name in its own folder. Only when all of them are complete are they
+    moved to their places. Missing folders are made.
 
     Parameters
     ----------
     contents : mapping of pathlib.Path to bytes or callable
         What to write where. A callable receives the open binary file and writes into it.
+    flush : bool
+        Wait until the contents are on the disk. Without this, a file may be incomplete after a power failure, so
+        it needs a checksum of its own; many small files are written much faster.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def write_atomically(contents: Mapping[Path, Content]) -> None:
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            written[path] = _write_temporary(path, content)
+            written[path] = _write_temporary(path, content, flush)
         for path, temporary in written.items():
             os.replace(temporary, path)
     finally:
@@ -45,7 +48,7 @@ def write_atomically(contents: Mapping[Path, Content]) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def _write_temporary(path: Path, content: Content) -> str:
+def _write_temporary(path: Path, content: Content, flush: bool) -> str:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -53,8 +56,9 @@ def _write_temporary(path: Path, content: Content) -> str:
                 file.write(content)
             else:
                 content(file)
-            file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

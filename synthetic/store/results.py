@@ -86,7 +86,9 @@ def write_result(path, result):
     except Exception as error:
         return f"a result cannot be pickled: {error}"
     try:
-        write_atomically({path: hashlib.sha256(content).digest() + content})
+        write_atomically(
+            {path: hashlib.sha256(content).digest() + content}, flush=False
+        )  # the checksum tells
     except OSError as error:
         return f"{path.parent.parent} cannot be written: {error.strerror}"
     return ""

@@ -1,5 +1,6 @@
 """One function at many points: in parallel, resumable, every result stored under the hash of what made it."""
 
+import functools
 import io
 import itertools
 import os
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from neural.progress import LineReporter
 from synthetic.store.fingerprint import LOADED, Sources, fingerprint, loaded_environment
@@ -331,11 +332,17 @@ def _one_thread():
     if torch:
         torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
+        with _thread_pools(len(sys.modules)).limit(limits=1):
             yield
     finally:
         if torch:
             torch.set_num_threads(threads)
+
+
+@functools.lru_cache(maxsize=1)
+def _thread_pools(modules):
+    """Thread pools of the loaded libraries; looked up again, in several milliseconds, when modules were added."""
+    return ThreadpoolController()
 
 
 @contextmanager

@@ -168,7 +168,7 @@ def test_a_folder_is_tried_before_anything_is_computed(cache, log, monkeypatch, 
 
 
 def test_a_disk_that_fills_up_loses_no_result(cache, monkeypatch, capsys):
-    def full(contents):
+    def full(contents, flush):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(results, "write_atomically", full)
