@@ -5,71 +5,65 @@ from __future__ import annotations
 from functools import cache, partial
 
 import numpy as np
-import torch
 
 import theory
-from neural import info_nce, numerical_rank, supervised_contrastive, torch_generator
+from neural import numerical_rank, torch_generator
 from neural.seeds import stream_seed
 from synthetic.claims.papers import GUPTA
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact
-from synthetic.features import settings
-from synthetic.features.head_training import (
-    Alternation,
-    alternating_descent,
-    bilevel_flow,
-    feature_norms,
-    frozen_head_minimizer,
-    isotropic_start,
-    population_loss,
-    sampled_descent,
+from synthetic.features.conservation import (
+    TIME,
+    differences_after_descent,
+    energy_in_null_space,
+    extrapolate_steps,
 )
-from synthetic.features.population import end_to_end, population_flow, random_start
-from synthetic.features.views import sample_inputs, sample_pairs
+from synthetic.features.head_schemes import train_alternating, train_fast_head, train_with_exact_head
+from synthetic.features.head_training import Alternation, bilevel_flow, frozen_head_minimizer
+from synthetic.features.population import (
+    end_to_end,
+    feature_norms,
+    isotropic_start,
+    layer_difference,
+    population_flow,
+    population_loss,
+    random_start,
+)
+from synthetic.features.settings import FOUR_FEATURES, ONE_ABSENT
+from synthetic.features.views import sample_inputs
 
-MODEL = settings.FOUR_FEATURES
 START, RATIO, FLOW_TIME = 0.6, 3.0, 120.0
 RATIOS, SLOW_TIME = (0.5, 1.0, 3.0, 10.0), 300.0
+BILEVEL_TIME = 200.0
 WIDE = 6
 
 
-def _isotropic(scale, seed, width=4):
-    """Encoder scale Q and a head small enough to count as vanishing."""
-    head = random_start([width, 4], 1e-5, stream_seed(seed, "head"))
-    return [isotropic_start(MODEL.dim, width, scale, seed), *head]
-
-
 def _measure_head_speed(seed):
-    start = _isotropic(START, seed, WIDE)
     ends = [
-        population_flow(MODEL, start, SLOW_TIME, head_rate=ratio, method="LSODA", rtol=1e-9)
+        train_fast_head(FOUR_FEATURES, seed, scale=START, ratio=ratio, width=WIDE, time=SLOW_TIME)
         for ratio in RATIOS
     ]
-    return np.concatenate([feature_norms(MODEL, layers)[0] for layers in ends])
+    return np.concatenate([before for before, _ in ends])
 
 
 def _predict_head_speed(seed):
     def weights(power):
         schemes = [theory.HeadSpeed(START, ratio**power) for ratio in RATIOS]
-        return np.concatenate([theory.pre_head_weights(MODEL, scheme) for scheme in schemes])
+        return np.concatenate([theory.pre_head_weights(FOUR_FEATURES, scheme) for scheme in schemes])
 
     return Prediction(weights(1), weights(2))
 
 
-DISRUPTED = theory.FeatureModel([1.0, 0.8, 1.2], [0.1, 1.0, 0.3], 0.4)
-
-
 def _measure_dropped(seed):
     """A wide representation, one feature of retention 0."""
-    layers = [isotropic_start(3, 5, START, seed), *random_start([5, 3], 1e-5, seed)]
-    return feature_norms(DISRUPTED, population_flow(DISRUPTED, layers, FLOW_TIME, head_rate=RATIO))[0]
+    return train_fast_head(ONE_ABSENT, seed, scale=START, ratio=RATIO, width=5, time=FLOW_TIME)[0]
 
 
 def _predict_dropped(seed):
     scheme = theory.HeadSpeed(START, RATIO)
     return Prediction(
-        theory.pre_head_weights(DISRUPTED, scheme, width=5),
-        theory.pre_head_weights(DISRUPTED, scheme, width=2),
+        theory.pre_head_weights(ONE_ABSENT, scheme, width=5),
+        theory.pre_head_weights(ONE_ABSENT, scheme, width=2),
     )
 
 
@@ -79,18 +73,16 @@ STEP, ALTERNATION_START, ALTERNATION_TIME = 5e-3, 0.8, 40.0
 
 
 def _measure_inner_steps(seed):
-    """Extrapolated to step 0 at fixed step times proximal."""
+    """Extrapolated to step 0 at a fixed product of step and proximal term."""
     columns = []
     for inner, proximal in zip(INNER, PROXIMALS, strict=True):
         coarse, fine = (
-            feature_norms(
-                MODEL,
-                alternating_descent(
-                    MODEL,
-                    [isotropic_start(4, 4, ALTERNATION_START, seed), *random_start([4, 4], 1e-3, seed)],
-                    Alternation(inner, STEP / cut, proximal * cut),
-                    ALTERNATION_TIME,
-                ),
+            train_alternating(
+                FOUR_FEATURES,
+                seed,
+                Alternation(inner, STEP / cut, proximal * cut),
+                scale=ALTERNATION_START,
+                time=ALTERNATION_TIME,
             )[0]
             for cut in (1, 2)
         )
@@ -102,7 +94,7 @@ def _predict_inner_steps(seed):
     """Control: a proximal term lambda for 2 lambda, and inner steps counted without the first."""
 
     def weights(ratio):
-        return theory.pre_head_weights(MODEL, theory.HeadSpeed(ALTERNATION_START, ratio))
+        return theory.pre_head_weights(FOUR_FEATURES, theory.HeadSpeed(ALTERNATION_START, ratio))
 
     pairs = list(zip(INNER, PROXIMALS, strict=True))
     right = [weights(theory.inner_steps_ratio(inner, STEP, proximal)) for inner, proximal in pairs]
@@ -112,16 +104,16 @@ def _predict_inner_steps(seed):
 
 def _measure_bilevel(seed):
     """p = k with a square encoder, then p = 2 with three units."""
-    full = bilevel_flow(MODEL, isotropic_start(4, 4, START, seed), 4, 200.0)
-    narrow = bilevel_flow(MODEL, isotropic_start(4, 3, START, seed), 2, 200.0)
-    kept = feature_norms(MODEL, narrow)[0][2:]
-    return np.concatenate([feature_norms(MODEL, full)[0], kept, np.linalg.eigvalsh(narrow[0] @ narrow[0].T)])
+    full = train_with_exact_head(FOUR_FEATURES, seed, scale=START, time=BILEVEL_TIME)
+    narrow = bilevel_flow(FOUR_FEATURES, isotropic_start(4, 3, START, seed), 2, BILEVEL_TIME)
+    kept = feature_norms(FOUR_FEATURES, narrow)[0][2:]
+    return np.concatenate([full[0], kept, np.linalg.eigvalsh(narrow[0] @ narrow[0].T)])
 
 
 def _predict_bilevel(seed):
     """Control: joint training from the same isotropic start."""
-    bilevel = theory.pre_head_weights(MODEL, theory.Bilevel(START))
-    joint = theory.pre_head_weights(MODEL, theory.HeadSpeed(START, 1.0))
+    bilevel = theory.pre_head_weights(FOUR_FEATURES, theory.Bilevel(START))
+    joint = theory.pre_head_weights(FOUR_FEATURES, theory.HeadSpeed(START, 1.0))
     square = np.full(3, START**2)
     return Prediction(
         np.concatenate([bilevel, bilevel[2:], square]), np.concatenate([joint, joint[2:], square])
@@ -133,17 +125,18 @@ def _measure_same_minimum(seed):
     (head,) = random_start([4, 4], 1.0, stream_seed(seed, "fixed"))
     head = np.eye(4) + 0.3 * head
     layers = (
-        population_flow(MODEL, random_start([4, 4, 4], 0.5, seed), FLOW_TIME),
-        bilevel_flow(MODEL, *random_start([4, 4], 0.5, seed), 4, 1.0),
-        population_flow(MODEL, [*random_start([4, 4], 0.1, seed), head], FLOW_TIME, head_rate=0.0),
+        population_flow(FOUR_FEATURES, random_start([4, 4, 4], 0.5, seed), FLOW_TIME),
+        bilevel_flow(FOUR_FEATURES, *random_start([4, 4], 0.5, seed), 4, 1.0),
+        population_flow(FOUR_FEATURES, [*random_start([4, 4], 0.1, seed), head], FLOW_TIME, head_rate=0.0),
     )
-    return [float(population_loss(MODEL, torch.from_numpy(end_to_end(pair)))) for pair in layers]
+    return [population_loss(FOUR_FEATURES, pair) for pair in layers]
 
 
 def _predict_same_minimum(seed):
     """Control: what a head of three outputs reaches."""
     return Prediction(
-        np.full(3, theory.spectral_minimum(MODEL)), np.full(3, theory.spectral_minimum(MODEL, embed_dim=3))
+        np.full(3, theory.spectral_minimum(FOUR_FEATURES)),
+        np.full(3, theory.spectral_minimum(FOUR_FEATURES, embed_dim=3)),
     )
 
 
@@ -152,41 +145,39 @@ def _frozen(seed):
 
 
 def _measure_frozen(seed):
-    return np.sqrt(frozen_head_minimizer(MODEL, _frozen(seed), seed))
+    return frozen_head_minimizer(FOUR_FEATURES, _frozen(seed), seed)[0]
 
 
 def _predict_frozen(seed):
     head = theory.FrozenHead(_frozen(seed))
-    weights = theory.layer_weights(MODEL)[1]
-    return Prediction(theory.pre_head_weights(MODEL, head), weights / head.singular_values.mean())
+    weights = theory.layer_weights(FOUR_FEATURES)[1]
+    return Prediction(theory.pre_head_weights(FOUR_FEATURES, head), weights / head.singular_values.mean())
 
 
 def _low_rank_start(seed):
-    return random_start([MODEL.dim, WIDE, 3], 0.4, seed)
+    return random_start([FOUR_FEATURES.dim, WIDE, 3], 0.4, seed)
 
 
 def _measure_frozen_null(seed):
-    layers = population_flow(MODEL, _low_rank_start(seed), 60.0, head_rate=0.0)
-    return feature_norms(MODEL, layers)[0]
+    layers = population_flow(FOUR_FEATURES, _low_rank_start(seed), 60.0, head_rate=0.0)
+    return feature_norms(FOUR_FEATURES, layers)[0]
 
 
 def _predict_frozen_null(seed):
     """The end-to-end map is measured; control: the null space forgotten."""
     start, head = _low_rank_start(seed)
-    network = end_to_end(population_flow(MODEL, [start, head], 60.0, head_rate=0.0))
+    network = end_to_end(population_flow(FOUR_FEATURES, [start, head], 60.0, head_rate=0.0))
     encoders = [theory.frozen_head_encoder(head, network, first) for first in (start, np.zeros_like(start))]
     return Prediction(*(np.linalg.norm(encoder, axis=0) for encoder in encoders))
 
 
 @cache
 def _joint_end(seed):
-    return population_flow(MODEL, _low_rank_start(seed), 30.0, head_rate=RATIO)
+    return population_flow(FOUR_FEATURES, _low_rank_start(seed), 30.0, head_rate=RATIO)
 
 
 def _measure_null_energy(seed):
-    first, second = _joint_end(seed)
-    null = np.linalg.svd(second)[2][len(second) :]
-    return [np.sum((null @ first) ** 2)]
+    return [energy_in_null_space(_joint_end(seed))]
 
 
 def _predict_null_energy(seed):
@@ -197,75 +188,27 @@ def _predict_null_energy(seed):
 
 # Conservation for other losses, on sampled data
 
-SAMPLE, SAMPLED_SCALE = 64, 2.0
-STEPS, DRIFT_STEPS, DESCENT_TIME, PENALTY = (0.05, 0.025, 0.0125, 0.00625), (0.025, 0.0125), 4.0, 0.1
+STEPS, DRIFT_STEPS, PENALTY = (0.05, 0.025, 0.0125, 0.00625), (0.025, 0.0125), 0.1
 
 
-def _sample(seed):
-    generator = torch_generator(seed, "conservation")
-    first, second = sample_pairs(MODEL, SAMPLE, generator)
-    labels = (first[:, 0] > 0).long()
-
-    def nce(z):
-        return info_nce(*z.chunk(2), 0.5, similarity="cosine")
-
-    return torch.cat([first, second]), (
-        nce,
-        partial(_supervised, labels=torch.cat([labels, labels])),
-    )
+def _sampled_start(seed):
+    return random_start([FOUR_FEATURES.dim, 5, 4], 2.0, seed)
 
 
-def _supervised(z, labels):
-    return supervised_contrastive(z, labels, 0.5)
-
-
-@cache
-def _sampled(seed, penalty, steps=STEPS):
-    """Imbalances (losses, steps, m, m) after plain descent with each step, and at the start."""
-    x, losses = _sample(seed)
-    start = random_start([MODEL.dim, 5, 4], SAMPLED_SCALE, seed)
-    ends = [
-        [
-            _difference(sampled_descent(loss, start, x, step_size=step, time=DESCENT_TIME, penalty=penalty))
-            for step in steps
-        ]
-        for loss in losses
-    ]
-    return np.array(ends), _difference(start)
-
-
-def _difference(layers):
-    return layers[0] @ layers[0].T - layers[1].T @ layers[1]
-
-
-def _extrapolated(ends):
-    """Limit of step 0 of values at steps h, h/2, h/4, h/8 (Richardson, orders 1 to 3)."""
-    table = list(np.moveaxis(ends, 1, 0))
-    for order in range(1, len(table)):
-        factor = 2.0**order
-        table = [
-            (factor * fine - coarse) / (factor - 1) for coarse, fine in zip(table, table[1:], strict=False)
-        ]
-    return table[0]
-
-
-def _measure_sampled(penalty):
-    def measure(seed):
-        ends, _ = _sampled(seed, penalty)
-        return np.concatenate([np.linalg.eigvalsh(matrix) for matrix in _extrapolated(ends)])
-
-    return measure
+def _measure_sampled(penalty, seed):
+    ends = differences_after_descent(_sampled_start(seed), STEPS, seed, penalty=penalty)
+    return np.concatenate([np.linalg.eigvalsh(matrix) for matrix in extrapolate_steps(ends)])
 
 
 def _predict_sampled(seed):
-    first, second = random_start([MODEL.dim, 5, 4], SAMPLED_SCALE, seed)
-    matrices = theory.imbalance(first, second), theory.imbalance(first, second, 2.0)
+    start = _sampled_start(seed)
+    matrices = theory.imbalance(*start), theory.imbalance(*start, 2.0)
     return Prediction(*(np.tile(np.linalg.eigvalsh(matrix), 2) for matrix in matrices))
 
 
 def _predict_decayed(seed):
-    start = theory.imbalance(*random_start([MODEL.dim, 5, 4], SAMPLED_SCALE, seed))
-    found = [theory.decayed_imbalance(start, PENALTY * scale, DESCENT_TIME) for scale in (1.0, 0.5)]
+    start = theory.imbalance(*_sampled_start(seed))
+    found = [theory.decayed_imbalance(start, PENALTY * scale, TIME) for scale in (1.0, 0.5)]
     return Prediction(*(np.tile(np.linalg.eigvalsh(matrix), 2) for matrix in found))
 
 
@@ -273,9 +216,11 @@ def _measure_drift(seed):
     """Ratio of the drift at the step h to that at h/2; replicates with their own data."""
     rows = []
     for replicate in range(16):
-        ends, start = _sampled(stream_seed(seed, "drift", replicate), 0.0, DRIFT_STEPS)
-        drift = np.linalg.norm(ends - start, axis=(2, 3))
-        rows.append(np.log2(drift[:, -2] / drift[:, -1]))
+        own = stream_seed(seed, "drift", replicate)
+        start = _sampled_start(own)
+        ends = differences_after_descent(start, DRIFT_STEPS, own)
+        coarse, fine = np.linalg.norm(ends - layer_difference(start), axis=(2, 3)).T
+        rows.append(np.log2(coarse / fine))
     return np.array(rows)
 
 
@@ -284,7 +229,7 @@ def _measure_drift(seed):
 
 def _trained_outputs(seed):
     first, second = _joint_end(seed)
-    x, _ = sample_inputs(MODEL, 500, torch_generator(seed, "outputs"))
+    x, _ = sample_inputs(FOUR_FEATURES, 500, torch_generator(seed, "outputs"))
     h = x.numpy() @ first.T
     return h, h @ second.T, second
 
@@ -419,7 +364,7 @@ CLAIMS = (
         "to 0.00625 to 0",
         control="ratio 2 for 1",
         check=Exact(1e-4),
-        measure=_measure_sampled(0.0),
+        measure=partial(_measure_sampled, 0.0),
         predict=_predict_sampled,
     ),
     Claim(
@@ -431,7 +376,7 @@ CLAIMS = (
         assumptions="as gupta-conservation-sampled, lambda = 0.1 on both layers, time 4",
         control="lambda for 2 lambda",
         check=Exact(1e-4),
-        measure=_measure_sampled(PENALTY),
+        measure=partial(_measure_sampled, PENALTY),
         predict=_predict_decayed,
     ),
     Claim(

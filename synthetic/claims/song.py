@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -10,37 +10,36 @@ import theory
 from synthetic.claims.papers import SONG
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Exact
-from synthetic.features import settings
-from synthetic.features.head_training import Penalty, feature_norms, penalised_minimizer
+from synthetic.features.head_schemes import train_penalised
+from synthetic.features.head_training import Penalty, penalised_minimizer
+from synthetic.features.population import feature_norms
+from synthetic.features.settings import EIGHT_FEATURES, FOUR_FEATURES, ONE_FEATURE
+from synthetic.features.sparse_heads import measure_dimensions, weight_off_alignment
 
-MODEL = settings.FOUR_FEATURES
 ENCODER, HEAD, HEAD_DECAY = 0.02, 0.05, 0.03
-EIGHT = theory.FeatureModel(np.linspace(0.5, 2, 8), np.linspace(0, 0.5, 8), 0.4)
 EIGHT_ENCODER, EIGHT_DECAY, EIGHT_HEADS = 0.01, 0.01, (0.0, 0.1, 0.2)
 
 
 @cache
 def _trained(penalty, seed):
-    return penalised_minimizer(MODEL, 4, 4, penalty, seed)
+    return penalised_minimizer(FOUR_FEATURES, 4, 4, penalty, seed)
 
 
-def _measure_sparse(seed):
-    return feature_norms(MODEL, _trained(Penalty(ENCODER, HEAD), seed)[0]).ravel()
+def _measure_weights(penalty, seed):
+    return feature_norms(FOUR_FEATURES, _trained(penalty, seed)[0]).ravel()
 
 
 def _predict_sparse(seed):
     """Control: the law of weight decay, exponent 1/2, for the weights before the head."""
-    before, after, _ = theory.penalised_weights(MODEL, theory.SparseHead(ENCODER, HEAD))
+    before, after, _ = theory.penalised_weights(FOUR_FEATURES, theory.SparseHead(ENCODER, HEAD))
     return Prediction(np.concatenate([before, after]), np.concatenate([np.sqrt(after), after]))
-
-
-def _measure_mixed(seed):
-    return feature_norms(MODEL, _trained(Penalty(ENCODER, HEAD, HEAD_DECAY), seed)[0]).ravel()
 
 
 def _predict_mixed(seed):
     schemes = theory.SparseHead(ENCODER, HEAD, HEAD_DECAY), theory.SparseHead(ENCODER, HEAD)
-    return Prediction(*(np.concatenate(theory.penalised_weights(MODEL, scheme)[:2]) for scheme in schemes))
+    return Prediction(
+        *(np.concatenate(theory.penalised_weights(FOUR_FEATURES, scheme)[:2]) for scheme in schemes)
+    )
 
 
 def _measure_minimum(seed):
@@ -49,73 +48,62 @@ def _measure_minimum(seed):
 
 def _predict_minimum(seed):
     """Control: the nuclear norm in place of the Schatten-2/3 quasi-norm, as weight decay has it."""
-    sparse = theory.penalised_weights(MODEL, theory.SparseHead(ENCODER, HEAD)).minimum.sum()
-    decay = theory.penalised_weights(MODEL, theory.WeightDecay(ENCODER, HEAD)).minimum.sum()
+    sparse = theory.penalised_weights(FOUR_FEATURES, theory.SparseHead(ENCODER, HEAD)).minimum.sum()
+    decay = theory.penalised_weights(FOUR_FEATURES, theory.WeightDecay(ENCODER, HEAD)).minimum.sum()
     return Prediction([sparse], [decay])
 
 
-def _off_alignment(layers):
-    """Largest share of a unit's squared weights that is not on its main feature, over the live units."""
-    squares = layers[0] ** 2
-    alive = squares.sum(1) > 1e-8
-    return 1 - (squares.max(1) / np.maximum(squares.sum(1), 1e-300))[alive].min()
-
-
 def _measure_alignment(seed):
-    return [_off_alignment(_trained(Penalty(ENCODER, HEAD), seed)[0])]
+    return [weight_off_alignment(_trained(Penalty(ENCODER, HEAD), seed)[0])]
 
 
 def _measure_l2_alignment(seed):
-    return [float(_off_alignment(_trained(Penalty(ENCODER, head=HEAD_DECAY), seed)[0]) > 0.05)]
+    layers, _ = _trained(Penalty(ENCODER, head=HEAD_DECAY), seed)
+    return [float(weight_off_alignment(layers) > 0.05)]
 
 
-JUMP = theory.FeatureModel([1.0], 0.2, 0.4)
 JUMP_PENALTIES = (0.6831, 0.7109)  # two percent below and above the predicted jump
 
 
 def _measure_jump(seed):
     """Weight after the head of a single feature on both sides of a critical penalty."""
-    trained = [penalised_minimizer(JUMP, 1, 1, Penalty(ENCODER, head), seed)[0] for head in JUMP_PENALTIES]
-    return np.concatenate([feature_norms(JUMP, layers)[1] for layers in trained])
+    return np.concatenate(
+        [train_penalised(ONE_FEATURE, seed, Penalty(ENCODER, head))[1] for head in JUMP_PENALTIES]
+    )
 
 
 def _predict_jump(seed):
-    kept = [theory.post_head_weights(JUMP, theory.SparseHead(ENCODER, head)) for head in JUMP_PENALTIES]
-    return Prediction(np.concatenate(kept), np.full(2, np.sqrt(0.8) * theory.layer_weights(JUMP)[1, 0]))
+    kept = [
+        theory.post_head_weights(ONE_FEATURE, theory.SparseHead(ENCODER, head)) for head in JUMP_PENALTIES
+    ]
+    return Prediction(
+        np.concatenate(kept), np.full(2, np.sqrt(0.8) * theory.layer_weights(ONE_FEATURE)[1, 0])
+    )
 
 
 @cache
 def _dimensions(seed):
-    """Participation ratios of trained networks: rows of the head's penalty; columns as in EffectiveDimensions."""
+    """Effective dimensions of trained networks, one row for each penalty of the head."""
     rows = []
     for head in EIGHT_HEADS:
-        layers, _ = penalised_minimizer(
-            EIGHT, 8, 8, Penalty(EIGHT_ENCODER, head, EIGHT_DECAY), seed, starts=12
-        )
-        squares = feature_norms(EIGHT, layers) ** 2
-        ratios = [x.sum() ** 2 / np.sum(x**2) for x in squares]
-        for product in (layers[0], layers[1] @ layers[0]):
-            eigenvalues = np.linalg.eigvalsh(product @ EIGHT.cov @ product.T)
-            ratios.append(eigenvalues.sum() ** 2 / np.sum(eigenvalues**2))
-        rows.append(ratios)
+        penalty = Penalty(EIGHT_ENCODER, head, EIGHT_DECAY)
+        layers, _ = penalised_minimizer(EIGHT_FEATURES, 8, 8, penalty, seed, starts=12)
+        rows.append(measure_dimensions(EIGHT_FEATURES, layers))
     return np.array(rows)
+
+
+def _measure_dimensions(columns, seed):
+    return np.diff(_dimensions(seed)[:, columns], axis=0).ravel()
 
 
 def _scheme(head):
     return theory.SparseHead(EIGHT_ENCODER, head, EIGHT_DECAY)
 
 
-def _predict_dimensions(columns, rows):
-    def predict(seed):
-        found = np.array([theory.effective_dimensions(EIGHT, _scheme(head)) for head in EIGHT_HEADS])
-        swapped = found[:, [2, 3, 0, 1]]
-        return Prediction(*(np.diff(values[rows][:, columns], axis=0).ravel() for values in (found, swapped)))
-
-    return predict
-
-
-def _measure_dimensions(columns, rows):
-    return lambda seed: np.diff(_dimensions(seed)[rows][:, columns], axis=0).ravel()
+def _predict_dimensions(columns, seed):
+    found = np.array([theory.effective_dimensions(EIGHT_FEATURES, _scheme(head)) for head in EIGHT_HEADS])
+    swapped = found[:, [2, 3, 0, 1]]
+    return Prediction(*(np.diff(values[:, columns], axis=0).ravel() for values in (found, swapped)))
 
 
 CLAIMS = (
@@ -130,7 +118,7 @@ CLAIMS = (
         assumptions="linear layers, population loss, groups are columns of the head; best of eight starts",
         control="exponent 1/2 before the head",
         check=Exact(1e-6),
-        measure=_measure_sparse,
+        measure=partial(_measure_weights, Penalty(ENCODER, HEAD)),
         predict=_predict_sparse,
     ),
     Claim(
@@ -142,7 +130,7 @@ CLAIMS = (
         assumptions="as song-sparse-head-weights",
         control="the head's weight decay left out",
         check=Exact(1e-6),
-        measure=_measure_mixed,
+        measure=partial(_measure_weights, Penalty(ENCODER, HEAD, HEAD_DECAY)),
         predict=_predict_mixed,
     ),
     Claim(
@@ -209,8 +197,8 @@ CLAIMS = (
         "weight decay .01 on both layers",
         control="effective dimensions of the covariance's eigenvalues",
         check=Exact(1e-5),
-        measure=_measure_dimensions([0, 1], [0, 1, 2]),
-        predict=_predict_dimensions([0, 1], [0, 1, 2]),
+        measure=partial(_measure_dimensions, [0, 1]),
+        predict=partial(_predict_dimensions, [0, 1]),
         expected="holds within stated limits",
         limits="of the weights, not of the covariance's eigenvalues, and only until features drop: from "
         "penalty 0.2 to 0.4 "
@@ -225,7 +213,7 @@ CLAIMS = (
         assumptions="as song-7.2-weights; penalties 0, 0.1, 0.2: here strong features carry small weights",
         control="effective dimensions of the squared weights",
         check=Exact(1e-5),
-        measure=_measure_dimensions([2, 3], [0, 1, 2]),
-        predict=_predict_dimensions([2, 3], [0, 1, 2]),
+        measure=partial(_measure_dimensions, [2, 3]),
+        predict=partial(_predict_dimensions, [2, 3]),
     ),
 )

@@ -6,6 +6,8 @@ numbers of replicates were settled in pilot runs, seed 0 among them, and kept si
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 import theory
@@ -13,93 +15,85 @@ from neural import torch_generator
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign
-from synthetic.features import settings
 from synthetic.features.few_shot import Averaging, HardMargin, few_shot_accuracies
+from synthetic.features.layer_choice import LayerProbe, probe_trained_layers
+from synthetic.features.settings import DOWNSTREAM, FOUR_FEATURES, THREE_FEATURES
 
-REPLICATES = 16
-DRAWS = 2000
-LAW_DRAWS = 20_000
+NETWORKS = 16  # trained networks, each a replicate
+LABELS = 8
+
+# Theorem 3.6: representations with given weights
 
 
-def _accuracies(model, weights, n, classifier, seed, *path, draws=DRAWS):
+def _accuracies_of_weights(model, weights, n, classifier, seed, *path, draws):
     generator = torch_generator(seed, "few shot", *path)
     return few_shot_accuracies(model, weights, 0, n, classifier, repeats=draws, generator=generator)
 
 
-LAW_SAMPLES = (1, 4, 16)
+LAW_SAMPLES, LAW_DRAWS = (1, 4, 16), 20_000
 LAW_WEIGHTS = np.array([[0.9, 1.0, 0.8, 0.7], [0.6, 1.0, 0.5, 0.3]])  # given by no formula
 
 
 def _measure_averaging(seed):
-    model = settings.FOUR_FEATURES
-    return np.concatenate(
-        [
-            _accuracies(model, LAW_WEIGHTS, n, Averaging(), seed, "law", n, draws=LAW_DRAWS)
-            for n in LAW_SAMPLES
-        ],
-        axis=1,
-    )
+    columns = [
+        _accuracies_of_weights(FOUR_FEATURES, LAW_WEIGHTS, n, Averaging(), seed, "law", n, draws=LAW_DRAWS)
+        for n in LAW_SAMPLES
+    ]
+    return np.concatenate(columns, axis=1)
 
 
 def _predict_averaging(seed):
-    model, n = settings.FOUR_FEATURES, np.array(LAW_SAMPLES)[:, None]
+    n = np.array(LAW_SAMPLES)[:, None]
     return Prediction(
-        *(theory.averaging_accuracy(model, LAW_WEIGHTS, 0, n, exact).ravel() for exact in (True, False))
+        *(
+            theory.averaging_accuracy(FOUR_FEATURES, LAW_WEIGHTS, 0, n, exact).ravel()
+            for exact in (True, False)
+        )
     )
 
 
-SPREADS = np.array([0.5, 1.0, 2.0])
-ONE_LOUD = np.array([1.0] + [0.0] * 8 + [2.2])
-MANY_QUIET = np.array([1.0] + [0.8] * 9)
-
-
-def _complexity_ladder():
-    """Representations of the target at weight 1 with the others ever louder; then one loud against many quiet."""
-    ladder = np.ones((3, 10)) * SPREADS[:, None]
-    ladder[:, 0] = 1
-    return ladder
+LADDER = np.array([[1.0] + [spread] * 9 for spread in (0.5, 1.0, 2.0)])  # the others ever louder
+PAIR = np.array([[1.0] + [0.8] * 9, [1.0] + [0.0] * 8 + [2.2]])  # many quiet features against a loud one
+LADDER_DRAWS = 2000
 
 
 def _measure_complexity(seed):
-    model, n = settings.DOWNSTREAM, 8
+    measure = partial(_accuracies_of_weights, DOWNSTREAM, draws=LADDER_DRAWS)
     steps = [
-        -np.diff(_accuracies(model, _complexity_ladder(), n, classifier, seed, "ladder"), axis=1)
+        -np.diff(measure(LADDER, LABELS, classifier, seed, "ladder"), axis=1)
         for classifier in (Averaging(), HardMargin())
     ]
-    pair = _accuracies(model, np.array([MANY_QUIET, ONE_LOUD]), n, Averaging(), seed, "pair")
-    return np.concatenate([*steps, pair[:, :1] - pair[:, 1:]], axis=1)
+    return np.concatenate(
+        [*steps, -np.diff(measure(PAIR, LABELS, Averaging(), seed, "pair"), axis=1)], axis=1
+    )
 
 
 def _predict_complexity(seed):
     """Control: radius over margin without the square orders one loud against many quiet the other way."""
-    model = settings.DOWNSTREAM
-    ladder = np.diff(theory.sample_complexity(model, _complexity_ladder(), 0))
-    many, loud = theory.sample_complexity(model, np.array([MANY_QUIET, ONE_LOUD]), 0)
-    radius = np.sqrt(model.variance)
-    unsquared = ONE_LOUD @ radius - MANY_QUIET @ radius
-    return Prediction(np.sign([*ladder, *ladder, loud - many]), np.sign([*ladder, *ladder, unsquared]))
+    ladder, pair = (np.diff(theory.sample_complexity(DOWNSTREAM, weights, 0)) for weights in (LADDER, PAIR))
+    unsquared = np.diff(PAIR @ np.sqrt(DOWNSTREAM.variance))
+    return Prediction(
+        np.sign([*ladder, *ladder, *pair]),
+        np.sign([*ladder, *ladder, *unsquared]),
+    )
 
 
-def _scenario(usual, changed):
-    """Claim parts for one scenario of Corollary 3.7: before minus after, averaging and hard margin, n = 8."""
+# Corollary 3.7: trained networks, before minus after the head
 
-    def models():
-        return [settings.DOWNSTREAM.with_feature(0, **change) for change in (usual, changed)]
 
-    def measure(seed):
-        gaps = []
-        for index, model in enumerate(models()):
-            for classifier in (Averaging(), HardMargin()):
-                accuracy = _accuracies(
-                    model, theory.layer_weights(model), 8, classifier, seed, "scenario", index
-                )
-                gaps.append(accuracy[:, 0] - accuracy[:, 1])
-        return np.stack(gaps, axis=1)
+def _measure_gaps(models, samples, classifiers, draws, seed):
+    """Accuracy before minus after the head: (networks, models x samples x classifiers)."""
+    columns = []
+    for index, model in enumerate(models):
+        for n in samples:
+            for classifier in classifiers:
+                point = LayerProbe(model, n, classifier, draws, seed, 100 * index + n, networks=NETWORKS)
+                accuracy = probe_trained_layers(point).mean(axis=1)
+                columns.append(accuracy[:, 0] - accuracy[:, 1])
+    return np.stack(columns, axis=1)
 
-    def sides(wins):
-        return np.repeat([1.0 if wins(model) else -1.0 for model in models()], 2)
 
-    return measure, models, sides
+SCENARIO_DRAWS = 250
 
 
 def _before_wins(model):
@@ -123,46 +117,40 @@ def _wins_by_correlation(model):
     return _wins_at(model, model.correlation)
 
 
+def _predict_sides(models, wrong, seed):
+    """Side of each model under both classifiers, by the indicator and by the wrong rule."""
+    return Prediction(
+        *(np.repeat([1.0 if wins(model) else -1.0 for model in models], 2) for wins in (_before_wins, wrong))
+    )
+
+
 def _scenario_claim(name, usual, changed, sentence, latex, control, wrong):
-    measure, _, sides = _scenario(usual, changed)
+    models = tuple(DOWNSTREAM.with_feature(0, **change) for change in (usual, changed))
     return Claim(
         id=f"xue-3.7-{name}",
         statement=sentence,
         latex=latex,
         source="reconstructed",
         reference=f"{XUE}, Corollary 3.7",
-        assumptions="linear layers, feature model, ten features; averaging and hard margin, 8 labels, accuracy before "
-        f"minus after the head at {usual} (after wins) and {changed} (before wins)",
+        assumptions="two linear layers trained from balanced random starts, ten features; averaging and hard margin, "
+        f"8 labels, accuracy before minus after the head at {usual} (after wins) and {changed} (before wins); each "
+        "replicate is a network",
         control=control,
         check=Sign(),
-        measure=measure,
-        predict=lambda seed: Prediction(sides(_before_wins), sides(wrong)),
+        measure=partial(_measure_gaps, models, (LABELS,), (Averaging(), HardMargin()), SCENARIO_DRAWS),
+        predict=partial(_predict_sides, models, wrong),
     )
 
 
-GAP_ALPHAS, GAP_SAMPLES = (0.1, 0.2, 0.3), (2, 20)
-
-
-def _gap_models():
-    return [settings.THREE_FEATURES.with_feature(0, alpha=alpha) for alpha in GAP_ALPHAS]
-
-
-def _measure_gap(seed):
-    gaps = []
-    for index, model in enumerate(_gap_models()):
-        for n in GAP_SAMPLES:
-            accuracy = _accuracies(
-                model, theory.layer_weights(model), n, Averaging(), seed, "gap", index, n, draws=LAW_DRAWS
-            )
-            gaps.append(accuracy[:, 0] - accuracy[:, 1])
-    return np.stack(gaps, axis=1)
+GAP_MODELS = tuple(THREE_FEATURES.with_feature(0, alpha=alpha) for alpha in (0.1, 0.2, 0.3))
+GAP_SAMPLES, GAP_DRAWS = (2, 20), 2500
 
 
 def _predict_gap(seed):
     def gaps(exact):
         pairs = [
             theory.averaging_accuracy(model, theory.layer_weights(model), 0, n, exact)
-            for model in _gap_models()
+            for model in GAP_MODELS
             for n in GAP_SAMPLES
         ]
         return [before - after for before, after in pairs]
@@ -170,19 +158,19 @@ def _predict_gap(seed):
     return Prediction(gaps(True), gaps(False))
 
 
-BEST_LAYER_ALPHAS, BEST_LAYER_DEPTH = (0.1, 0.3, 0.4, 0.7), 8
+# Theorem 3.8: the layers of deeper networks
 
-
-def _best_layer_models():
-    return [settings.DOWNSTREAM.with_feature(0, alpha=alpha) for alpha in BEST_LAYER_ALPHAS]
+DEPTH, DEPTH_DRAWS = 8, 250
+DEPTH_MODELS = tuple(DOWNSTREAM.with_feature(0, alpha=alpha) for alpha in (0.1, 0.3, 0.4, 0.7))
 
 
 def _measure_best_layer(seed):
     columns = []
-    for index, model in enumerate(_best_layer_models()):
-        layers = theory.layer_weights(model, BEST_LAYER_DEPTH)
-        accuracy = _accuracies(model, layers, 8, Averaging(), seed, "best layer", index)
-        columns.append(1 + accuracy.reshape(REPLICATES, -1, BEST_LAYER_DEPTH).mean(1).argmax(1))
+    for index, model in enumerate(DEPTH_MODELS):
+        point = LayerProbe(
+            model, LABELS, Averaging(), DEPTH_DRAWS, seed, index, depth=DEPTH, networks=NETWORKS
+        )
+        columns.append(1 + probe_trained_layers(point).mean(axis=1).argmax(axis=1))
     return np.stack(columns, axis=1)
 
 
@@ -191,10 +179,8 @@ def _predict_best_layer(seed):
 
     def best(two_sided):
         return [
-            theory.best_layer(
-                theory.FeatureModel(m.phi, m.alpha, m.sigma, two_sided=two_sided), 0, BEST_LAYER_DEPTH
-            )
-            for m in _best_layer_models()
+            theory.best_layer(theory.FeatureModel(m.phi, m.alpha, m.sigma, two_sided=two_sided), 0, DEPTH)
+            for m in DEPTH_MODELS
         ]
 
     return Prediction(best(True), best(False))
@@ -208,7 +194,8 @@ CLAIMS = (
         latex=r"\mathrm{Acc} = \tfrac12 + \tfrac1\pi\int_0^\infty \mathrm{Im}\,\psi(t)\,dt/t",
         source="derived",
         reference="derived here; theory.averaging_accuracy",
-        assumptions="clean labelled inputs of the feature model, sigma > 0",
+        assumptions="two representations with given weights, no training; clean labelled inputs of the feature model, "
+        "sigma > 0",
         control="the normal approximation",
         check=Equivalent(0.02, unbiased=True),
         measure=_measure_averaging,
@@ -220,8 +207,8 @@ CLAIMS = (
         latex=r"N_j(w) = \sum_i w_i^2(\phi_i^2+\sigma^2)/(w_j^2\phi_j^2)",
         source="reconstructed",
         reference=f"{XUE}, Theorem 3.6",
-        assumptions="ten features, 8 labels; the others louder and louder (averaging and hard margin), and one loud "
-        "against nine quiet (averaging)",
+        assumptions="representations with given weights, no training; ten features, 8 labels; the other features "
+        "louder and louder (averaging and hard margin), and one loud feature against nine quiet ones (averaging)",
         control="radius and margin not squared",
         check=Sign(),
         measure=_measure_complexity,
@@ -263,10 +250,11 @@ CLAIMS = (
         latex=r"\mathrm{Acc}(\sqrt s, n) - \mathrm{Acc}(s, n)",
         source="derived",
         reference="derived here; theory.averaging_crossings",
-        assumptions="three features, 2 and 20 labels, disruption of the target .1, .2, .3",
+        assumptions="two linear layers trained from balanced random starts, three features, 2 and 20 labels, "
+        "disruption of the target 0.1, 0.2, 0.3; each replicate is a network",
         control="the normal approximation, whose zero does not move",
         check=Equivalent(0.02, unbiased=True),
-        measure=_measure_gap,
+        measure=partial(_measure_gaps, GAP_MODELS, GAP_SAMPLES, (Averaging(),), GAP_DRAWS),
         predict=_predict_gap,
     ),
     Claim(
@@ -276,13 +264,14 @@ CLAIMS = (
         latex=r"l^* = \arg\min_l N_j(l/L)",
         source="reconstructed",
         reference=f"{XUE}, Theorem 3.8 and Figure 5",
-        assumptions="eight layers, ten features, averaging on 8 labels, disruption of the target .1, .3, .4, .7",
+        assumptions="eight linear layers trained from balanced random starts, ten features, averaging on 8 labels, "
+        "disruption of the target 0.1, 0.3, 0.4, 0.7; each replicate is a network",
         control="one-sided retention for two-sided",
         check=Equivalent(2.5),
         measure=_measure_best_layer,
         predict=_predict_best_layer,
         expected="holds within stated limits",
         limits="to within two and a half of eight layers: the indicator comes from a bound, and near the boundary "
-        "neighbouring layers differ in accuracy by less than .001",
+        "neighbouring layers differ in accuracy by less than 0.001",
     ),
 )

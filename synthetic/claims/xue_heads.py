@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,21 +12,21 @@ from neural import stream_seed
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
-from synthetic.features import settings
-from synthetic.features.head_training import (
-    Penalty,
-    feature_norms,
-    frozen_head_minimizer,
-    isotropic_start,
-    penalised_minimizer,
-    squared_loss_flow,
+from synthetic.features.head_schemes import (
+    flow_behind_reweighting,
+    train_behind_reweighting,
+    train_penalised,
+    train_without_head,
 )
-from synthetic.features.population import balanced_start, population_flow, random_start
-from synthetic.features.subclasses import SubclassTraining, subclass_separability
+from synthetic.features.head_training import Penalty, squared_loss_flow
+from synthetic.features.population import aligned_start, balanced_start, feature_norms, weights_along_flow
+from synthetic.features.settings import CLASS_PAIRS, FOUR_FEATURES
+from synthetic.features.subclasses import (
+    FIGURE_2_TRAINING,
+    measure_collapse_slopes,
+    subclass_separability,
+)
 from synthetic.features.thresholded import ThresholdedStart, train_thresholded
-
-MODEL = settings.FOUR_FEATURES
-FLOW_TIME = 400.0
 
 # Section 4: thresholds
 
@@ -52,8 +53,8 @@ def _limits(start):
     ).T
 
 
-def _measure_limits(start, time):
-    return lambda seed: np.concatenate(train_thresholded(start, time))
+def _measure_limits(start, time, seed):
+    return np.concatenate([np.atleast_1d(part) for part in train_thresholded(start, time)])
 
 
 def _predict_absent(seed):
@@ -63,14 +64,8 @@ def _predict_absent(seed):
 
 
 def _predict_kept(seed):
-    wrong = ThresholdedStart(
-        **{**vars(SHARED_BY_PAIRS), "retention": tuple(np.square(SHARED_BY_PAIRS.retention))}
-    )
+    wrong = replace(SHARED_BY_PAIRS, retention=tuple(np.square(SHARED_BY_PAIRS.retention)))
     return Prediction(_limits(SHARED_BY_PAIRS).ravel(), _limits(wrong).ravel())
-
-
-def _measure_shared(seed):
-    return np.concatenate([np.atleast_1d(x) for x in train_thresholded(ONE_THRESHOLD, SHARED_TIME)])
 
 
 def _predict_shared(seed):
@@ -83,42 +78,18 @@ def _predict_shared(seed):
 
 # Section 5: labels
 
-CLASS_MODEL = theory.class_pair_model(theory.FeatureModel([1.0, 0.8, 1.2], 0.0, 0.4), [0])
-COLLAPSE_TIMES = (1e4, 1e5)
-
-
-def _measure_collapse(seed):
-    slopes = []
-    for replicate in range(16):
-        state, norms, now = balanced_start([3, 4, 3], 0.6, stream_seed(seed, "collapse", replicate)), [], 0.0
-        for time in COLLAPSE_TIMES:
-            state = population_flow(CLASS_MODEL, state, time - now, rtol=1e-8, method="LSODA")
-            norms.append(feature_norms(CLASS_MODEL, state)[:, 1:])
-            now = time
-        rates = np.log(norms[1] / norms[0]) / np.log(COLLAPSE_TIMES[1] / COLLAPSE_TIMES[0])
-        slopes.append(rates.mean(1))
-    return np.array(slopes)
-
-
 FINITE_TIMES, FINITE_START = (0.3, 3.0, 30.0), 0.5
 
 
 def _measure_finite_time(seed):
-    rotation = isotropic_start(3, 3, np.sqrt(FINITE_START), seed)
-    return np.concatenate(
-        [
-            feature_norms(
-                CLASS_MODEL, population_flow(CLASS_MODEL, [rotation, rotation.T], time, method="LSODA")
-            ).ravel()
-            for time in FINITE_TIMES
-        ]
-    )
+    start = aligned_start(CLASS_PAIRS.dim, FINITE_START, seed)
+    return weights_along_flow(CLASS_PAIRS, start, FINITE_TIMES, method="LSODA").ravel()
 
 
 def _predict_finite_time(seed):
     """Control: the minimum, where subclass features are gone."""
-    after = theory.learning_curve(CLASS_MODEL, FINITE_TIMES, FINITE_START)
-    limit = np.tile(theory.layer_weights(CLASS_MODEL).ravel(), len(FINITE_TIMES))
+    after = theory.learning_curve(CLASS_PAIRS, FINITE_TIMES, FINITE_START)
+    limit = np.tile(theory.layer_weights(CLASS_PAIRS).ravel(), len(FINITE_TIMES))
     return Prediction(np.stack([np.sqrt(after), after], axis=1).ravel(), limit)
 
 
@@ -126,37 +97,32 @@ CODES = np.array([[1.0, 0.0, 0.5, 0.0], [0.0, 2.0, 0.3, 0.0]])
 
 
 def _measure_supervised(seed):
-    layers = squared_loss_flow(MODEL, CODES, balanced_start([4, 4, 2], 0.3, seed), 200.0)
-    return feature_norms(MODEL, layers).ravel()
+    layers = squared_loss_flow(FOUR_FEATURES, CODES, balanced_start([4, 4, 2], 0.3, seed), 200.0)
+    return feature_norms(FOUR_FEATURES, layers).ravel()
 
 
 def _predict_supervised(seed):
     return Prediction(
-        theory.supervised_layer_weights(MODEL, CODES).ravel(),
-        theory.supervised_layer_weights(MODEL, CODES, depth=3)[[0, 2]].ravel(),
+        theory.supervised_layer_weights(FOUR_FEATURES, CODES).ravel(),
+        theory.supervised_layer_weights(FOUR_FEATURES, CODES, depth=3)[[0, 2]].ravel(),
     )
 
 
-FIGURE_2 = theory.FeatureModel([1.0, 1.0], 0.0, 0.25, dim=6)
-SUBCLASSES = SubclassTraining(FIGURE_2, members=16, steps=1000, lr=0.05, init_scale=0.3, embed_dim=2)
-
-
-@cache
-def _separability(seed):
-    return subclass_separability(SubclassTraining(**{**vars(SUBCLASSES), "seed": seed}))
+def _measure_subclasses(seed):
+    found = subclass_separability(replace(FIGURE_2_TRAINING, seed=seed))
+    return -np.diff(found.subclasses, axis=1)
 
 
 # Section 4-5: the head law for heads of Xue
 
 
 def _measure_no_head(seed):
-    start = random_start([4, 4], 0.3, seed)
-    return feature_norms(MODEL, population_flow(MODEL, start, FLOW_TIME))[0]
+    return train_without_head(FOUR_FEATURES, seed)[0]
 
 
 def _predict_no_head(seed):
     none, joint = (
-        theory.pre_head_weights(MODEL, scheme) for scheme in (theory.NoHead(), theory.JointTraining())
+        theory.pre_head_weights(FOUR_FEATURES, scheme) for scheme in (theory.NoHead(), theory.JointTraining())
     )
     return Prediction(none, joint)
 
@@ -165,45 +131,36 @@ ENCODER_DECAY, HEAD_DECAY = 0.02, 0.05
 
 
 def _measure_weight_decay(seed):
-    layers, _ = penalised_minimizer(MODEL, 4, 4, Penalty(ENCODER_DECAY, head=HEAD_DECAY), seed)
-    return feature_norms(MODEL, layers).ravel()
+    return train_penalised(FOUR_FEATURES, seed, Penalty(ENCODER_DECAY, head=HEAD_DECAY)).ravel()
 
 
 def _predict_weight_decay(seed):
     schemes = theory.WeightDecay(ENCODER_DECAY, HEAD_DECAY), theory.WeightDecay(HEAD_DECAY, ENCODER_DECAY)
-    found = [np.concatenate(theory.penalised_weights(MODEL, scheme)[:2]) for scheme in schemes]
+    found = [np.concatenate(theory.penalised_weights(FOUR_FEATURES, scheme)[:2]) for scheme in schemes]
     return Prediction(*found)
 
 
-DECAY = 1.6
-FIXED_HEAD = np.diag(DECAY ** -np.arange(4.0))
+REWEIGHTING = 1.6
 
 
 def _measure_fixed(seed):
-    return np.sqrt(frozen_head_minimizer(MODEL, FIXED_HEAD, seed))
+    return train_behind_reweighting(FOUR_FEATURES, seed, decay=REWEIGHTING)[0]
 
 
 def _predict_fixed(seed):
     """Control: the weakest feature behind the largest scale."""
-    weights = theory.layer_weights(MODEL)[1]
+    weights = theory.layer_weights(FOUR_FEATURES)[1]
     rank = np.argsort(np.argsort(weights))
-    return Prediction(theory.pre_head_weights(MODEL, theory.FixedReweighting(DECAY)), weights * DECAY**rank)
+    return Prediction(
+        theory.pre_head_weights(FOUR_FEATURES, theory.FixedReweighting(REWEIGHTING)),
+        weights * REWEIGHTING**rank,
+    )
 
 
-def _measure_fixed_flow(seed):
-    """16 starts of the encoder; gradient flow through the fixed head without decay."""
-    weights = []
-    for replicate in range(16):
-        (first,) = random_start([4, 4], 0.3, stream_seed(seed, "fixed head", replicate))
-        layers = population_flow(
-            MODEL, [first, FIXED_HEAD], FLOW_TIME, head_rate=0.0, rtol=1e-8, method="LSODA"
-        )
-        weights.append(feature_norms(MODEL, layers)[0])
-    return np.array(weights)
-
-
-def _measure_fixed_decay(seed):
-    return np.tile(_measure_fixed(seed), (16, 1)) * (1 + 1e-9 * np.arange(16)[:, None])
+def _measure_fixed_replicates(train, seed):
+    """Weights (16, k) before the fixed head from 16 random starts of the encoder."""
+    seeds = [stream_seed(seed, "fixed head", replicate) for replicate in range(16)]
+    return np.array([train(FOUR_FEATURES, one, decay=REWEIGHTING)[0] for one in seeds])
 
 
 CLAIMS = (
@@ -219,7 +176,7 @@ CLAIMS = (
         "amplitude falls as t^(-1/2))",
         control="a linear network: both weights vanish",
         check=Exact(1e-4),
-        measure=_measure_limits(ABSENT, ABSENT_TIME),
+        measure=partial(_measure_limits, ABSENT, ABSENT_TIME),
         predict=_predict_absent,
     ),
     Claim(
@@ -232,7 +189,7 @@ CLAIMS = (
         assumptions="diagonal network, no noise, thresholds that stay positive (clipping does not matter)",
         control="amplitude rho for sqrt(rho)",
         check=Exact(1e-6),
-        measure=_measure_limits(SHARED_BY_PAIRS, KEPT_TIME),
+        measure=partial(_measure_limits, SHARED_BY_PAIRS, KEPT_TIME),
         predict=_predict_kept,
     ),
     Claim(
@@ -244,7 +201,7 @@ CLAIMS = (
         assumptions="three absent features from (1, 1, 0), state at time 5",
         control="a threshold for each feature",
         check=Exact(1e-6),
-        measure=_measure_shared,
+        measure=partial(_measure_limits, ONE_THRESHOLD, SHARED_TIME),
         predict=_predict_shared,
     ),
     Claim(
@@ -258,7 +215,7 @@ CLAIMS = (
         "slopes of log weight between times 1e4 and 1e5",
         control="exponents of an isotropic head that moves alone: -1/2 and 0",
         check=Equivalent(0.01),
-        measure=_measure_collapse,
+        measure=measure_collapse_slopes,
         predict=lambda seed: Prediction([-1 / 6, -1 / 3], [0.0, -1 / 2]),
     ),
     Claim(
@@ -299,7 +256,7 @@ CLAIMS = (
         "0.3; 20 nearest neighbours on clean inputs; one common sample of inputs for the probe",
         control="before and after swapped",
         check=Sign(0.02),
-        measure=lambda seed: -np.diff(_separability(seed).subclasses, axis=1),
+        measure=_measure_subclasses,
         predict=lambda seed: Prediction([1.0], [-1.0]),
     ),
     Claim(
@@ -349,9 +306,9 @@ CLAIMS = (
         assumptions="no weight decay, random starts of scale 0.3; mean over starts",
         control="the same head with vanishing weight decay, for which the law is true",
         check=Equivalent(0.02),
-        measure=_measure_fixed_flow,
+        measure=partial(_measure_fixed_replicates, flow_behind_reweighting),
         predict=_predict_fixed,
         expected="counterexample",
-        control_measure=_measure_fixed_decay,
+        control_measure=partial(_measure_fixed_replicates, train_behind_reweighting),
     ),
 )

@@ -7,7 +7,7 @@ numbers of replicates were settled in pilot runs, seed 0 among them, and kept si
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -16,13 +16,18 @@ from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
 from synthetic.features import settings
+from synthetic.features.head_schemes import train_balanced
 from synthetic.features.population import (
+    aligned_start,
     balanced_start,
-    end_to_end,
+    feature_norms,
+    layer_difference,
     population_flow,
     random_start,
     smallest_norm_minimizer,
+    weights_along_flow,
 )
+from synthetic.features.settings import FOUR_FEATURES, OPPOSITE_ORDERS
 from synthetic.features.training import relative, trained_weights
 from synthetic.store.sweep import default_jobs
 
@@ -30,25 +35,13 @@ REPLICATES = 16
 FLOW_TIME = 400.0
 
 
-def _imbalance(layers):
-    first, second = layers[0] @ layers[0].T, layers[1].T @ layers[1]
-    return first - second
-
-
-def _feature_norms(layers, model):
-    """|W_l ... W_1 v_i| after each layer, (depth, k)."""
-    products = [end_to_end(layers[: depth + 1]) for depth in range(len(layers))]
-    return np.array([np.linalg.norm(product[:, : model.num_features], axis=0) for product in products])
-
-
 # Theorems 3.3 to 3.5: balance, its conservation, and the weights it implies
 
 
 def _measure_balance(seed):
-    model = settings.FOUR_FEATURES
-    k = model.num_features
-    layers = smallest_norm_minimizer(model, k, k, seed, strength=1e-4)
-    return [np.linalg.norm(_imbalance(layers)) / np.linalg.norm(layers[0] @ layers[0].T)]
+    k = FOUR_FEATURES.num_features
+    layers = smallest_norm_minimizer(FOUR_FEATURES, k, k, seed, strength=1e-4)
+    return [np.linalg.norm(layer_difference(layers)) / np.linalg.norm(layers[0] @ layers[0].T)]
 
 
 def _predict_balance(seed):
@@ -57,12 +50,12 @@ def _predict_balance(seed):
 
 
 def _unbalanced_start(seed):
-    return random_start([settings.FOUR_FEATURES.dim, 5, 4], 0.3, seed)
+    return random_start([FOUR_FEATURES.dim, 5, 4], 0.3, seed)
 
 
 def _measure_conservation(seed):
-    layers = population_flow(settings.FOUR_FEATURES, _unbalanced_start(seed), 20.0)
-    return np.linalg.eigvalsh(_imbalance(layers))
+    layers = population_flow(FOUR_FEATURES, _unbalanced_start(seed), 20.0)
+    return np.linalg.eigvalsh(layer_difference(layers))
 
 
 def _predict_conservation(seed):
@@ -73,39 +66,31 @@ def _predict_conservation(seed):
     )
 
 
-def _measure_deep_weights(depth):
-    def measure(seed):
-        model = settings.FOUR_FEATURES
-        widths = [model.dim, *[5] * (depth - 1), model.num_features]
-        layers = population_flow(model, balanced_start(widths, 0.5, seed), FLOW_TIME)
-        return _feature_norms(layers, model).ravel()
-
-    return measure
+def _measure_deep_weights(depth, seed):
+    return train_balanced(FOUR_FEATURES, seed, depth=depth, width=5).ravel()
 
 
 def _predict_layer_weights(seed):
-    before, after = theory.layer_weights(settings.FOUR_FEATURES)
+    before, after = theory.layer_weights(FOUR_FEATURES)
     return Prediction(np.concatenate([before, after]), np.concatenate([np.cbrt(after), after]))
 
 
 def _predict_four_layers(seed):
     """Counting layers from the input, (l - 1) / (L - 1), gives the first layer equal weights."""
-    weights = theory.layer_weights(settings.FOUR_FEATURES, depth=4)
+    weights = theory.layer_weights(FOUR_FEATURES, depth=4)
     return Prediction(weights.ravel(), (weights[-1] ** (np.arange(4)[:, None] / 3)).ravel())
 
 
-SELECTION = theory.FeatureModel(phi=[0.5, 2.0], alpha=[0.0, 0.1], sigma=0.4)
-
-
 def _measure_selection(seed):
-    layers = population_flow(SELECTION, balanced_start([2, 3, 1], 0.5, seed), FLOW_TIME)
-    return _feature_norms(layers, SELECTION)[1]
+    layers = population_flow(OPPOSITE_ORDERS, balanced_start([2, 3, 1], 0.5, seed), FLOW_TIME)
+    return feature_norms(OPPOSITE_ORDERS, layers)[1]
 
 
 def _predict_selection(seed):
-    heaviest = theory.layer_weights(SELECTION)[1]
+    heaviest = theory.layer_weights(OPPOSITE_ORDERS)[1]
     return Prediction(
-        theory.layer_weights(SELECTION, embed_dim=1)[1], np.where(heaviest == heaviest.max(), heaviest, 0)
+        theory.layer_weights(OPPOSITE_ORDERS, embed_dim=1)[1],
+        np.where(heaviest == heaviest.max(), heaviest, 0),
     )
 
 
@@ -114,25 +99,23 @@ CURVE_START = 0.05
 
 
 def _measure_curve(seed):
-    model = settings.FOUR_FEATURES
-    rotation = np.linalg.qr(random_start([4, 4], 1.0, seed)[0])[0]
-    start = [np.sqrt(CURVE_START) * rotation, np.sqrt(CURVE_START) * rotation.T]
-    flows = [population_flow(model, start, time) for time in CURVE_TIMES]
-    return np.concatenate([_feature_norms(layers, model)[1] for layers in flows])
+    start = aligned_start(FOUR_FEATURES.dim, CURVE_START, seed)
+    return weights_along_flow(FOUR_FEATURES, start, CURVE_TIMES)[:, 1].ravel()
 
 
 def _predict_curve(seed):
-    model, times = settings.FOUR_FEATURES, np.array(CURVE_TIMES)
-    curve = theory.learning_curve(model, times, CURVE_START)
-    return Prediction(curve.ravel(), theory.learning_curve(model, times / 2, CURVE_START).ravel())
+    """A clock that runs at half the speed."""
+    times = np.array(CURVE_TIMES)
+    curve = theory.learning_curve(FOUR_FEATURES, times, CURVE_START)
+    return Prediction(curve.ravel(), theory.learning_curve(FOUR_FEATURES, times / 2, CURVE_START).ravel())
 
 
 # Figure 1: two-layer networks trained on samples
 
-STRONGEST_LEFT, STRONGEST_RIGHT = 0, 1  # the feature of largest weight, to which weights are relative
+STRONGEST_LEFT, STRONGEST_RIGHT = settings.STRONGEST["left"], settings.STRONGEST["right"]
 LEARNT = slice(
     1, 4
-)  # features of Figure 1 left that the linear network has learnt by the end, the first aside
+)  # of Figure 1 left: what the linear network has learnt by the end, the reference left out
 
 
 @cache
@@ -140,20 +123,21 @@ def _trained(training, seed):
     return trained_weights([replace(training, seed=seed)], REPLICATES, jobs=default_jobs())[0]
 
 
-def _after(training):
-    return lambda seed: _trained(training, seed).weights[:, 1]
+def _measure_after(training, seed):
+    return _trained(training, seed).weights[:, 1]
 
 
-def _before_minus_after(training, reference):
-    def measure(seed):
-        weights = relative(_trained(training, seed).weights, reference)
-        return np.delete(weights[:, 0] - weights[:, 1], reference, axis=1)
-
-    return measure
+def _measure_before_minus_after(training, reference, seed):
+    weights = relative(_trained(training, seed).weights, reference)
+    return np.delete(weights[:, 0] - weights[:, 1], reference, axis=1)
 
 
-def _relative_before(training, reference, features):
-    return lambda seed: relative(_trained(training, seed).weights, reference)[:, 0, features]
+def _measure_linear_left(seed):
+    return _trained(settings.LINEAR_LEFT, seed).weights[:, :, LEARNT].reshape(REPLICATES, -1)
+
+
+def _measure_relative_before(training, seed):
+    return relative(_trained(training, seed).weights, STRONGEST_LEFT)[:, 0, LEARNT]
 
 
 def _predict_more_equal(seed):
@@ -234,7 +218,7 @@ CLAIMS = (
         assumptions="two linear layers, balanced random start, gradient flow of the population loss",
         control="exponent 1/3 for 1/2 before the head",
         check=Exact(1e-7),
-        measure=_measure_deep_weights(2),
+        measure=partial(_measure_deep_weights, 2),
         predict=_predict_layer_weights,
     ),
     Claim(
@@ -246,7 +230,7 @@ CLAIMS = (
         assumptions="four linear layers, balanced random start, gradient flow of the population loss",
         control="exponents (l-1)/(L-1), counted from the input",
         check=Exact(1e-7),
-        measure=_measure_deep_weights(4),
+        measure=partial(_measure_deep_weights, 4),
         predict=_predict_four_layers,
     ),
     Claim(
@@ -284,9 +268,7 @@ CLAIMS = (
         "noise at larger steps makes the layers unequal",
         control="exponent 1/3 for 1/2 before the head",
         check=Equivalent(0.02),
-        measure=lambda seed: (
-            _trained(settings.LINEAR_LEFT, seed).weights[:, :, LEARNT].reshape(REPLICATES, -1)
-        ),
+        measure=_measure_linear_left,
         predict=_predict_left_linear,
     ),
     Claim(
@@ -299,7 +281,7 @@ CLAIMS = (
         "products of features that outweigh the most disrupted one), 8,000 steps of SGD with momentum",
         control="one-sided retention for two-sided",
         check=Equivalent(0.05),
-        measure=_after(settings.RELU_LEFT),
+        measure=partial(_measure_after, settings.RELU_LEFT),
         predict=_predict_left_after,
     ),
     Claim(
@@ -312,7 +294,7 @@ CLAIMS = (
         assumptions="as xue-fig1-left-after",
         control="before and after swapped",
         check=Sign(),
-        measure=_before_minus_after(settings.RELU_LEFT, STRONGEST_LEFT),
+        measure=partial(_measure_before_minus_after, settings.RELU_LEFT, STRONGEST_LEFT),
         predict=_predict_more_equal,
     ),
     Claim(
@@ -324,10 +306,10 @@ CLAIMS = (
         assumptions="as xue-fig1-left-after; features disrupted with probability .2, .4, .6",
         control="the linear network of xue-3.5-sampled-training, for which the law is true",
         check=Equivalent(0.02),
-        measure=_relative_before(settings.RELU_LEFT, STRONGEST_LEFT, LEARNT),
+        measure=partial(_measure_relative_before, settings.RELU_LEFT),
         predict=_predict_root,
         expected="counterexample",
-        control_measure=_relative_before(settings.LINEAR_LEFT, STRONGEST_LEFT, LEARNT),
+        control_measure=partial(_measure_relative_before, settings.LINEAR_LEFT),
     ),
     Claim(
         id="xue-fig1-right-after",
@@ -339,7 +321,7 @@ CLAIMS = (
         assumptions="two-layer ReLU network without bias, width 100, 5 outputs, 20,000 steps of SGD with momentum",
         control="no direction for the constant: layer weights at p",
         check=Equivalent(0.15),
-        measure=_after(settings.RELU_RIGHT),
+        measure=partial(_measure_after, settings.RELU_RIGHT),
         predict=_predict_right_after,
     ),
     Claim(
@@ -352,7 +334,7 @@ CLAIMS = (
         assumptions="as xue-fig1-right-after; as many outputs as features",
         control="before and after swapped",
         check=Sign(),
-        measure=_before_minus_after(settings.RELU_RIGHT, STRONGEST_RIGHT),
+        measure=partial(_measure_before_minus_after, settings.RELU_RIGHT, STRONGEST_RIGHT),
         predict=_predict_more_equal,
     ),
     Claim(
@@ -377,7 +359,7 @@ CLAIMS = (
         assumptions="two linear layers, 5 outputs, 20,000 steps of SGD with momentum",
         control="one direction lost to a constant: layer weights at p - 1",
         check=Equivalent(0.15),
-        measure=_after(settings.LINEAR_RIGHT),
+        measure=partial(_measure_after, settings.LINEAR_RIGHT),
         predict=_predict_right_linear,
     ),
 )

@@ -41,18 +41,26 @@ class HardMargin:
 
 
 def few_shot_accuracies(
-    model: FeatureModel, weights, target: int, n: int, classifier, *, repeats: int, generator: torch.Generator
+    model: FeatureModel,
+    encoders,
+    target: int,
+    n: int,
+    classifier,
+    *,
+    repeats: int,
+    generator: torch.Generator,
 ) -> np.ndarray:
     """Test accuracies of classifiers fitted on draws of n labelled inputs, one column per representation.
 
-    Every representation sees the same draws, so that differences between columns are paired. Accuracy is exact
-    given the fitted vector: normal noise integrated, signs of the other features enumerated.
+    Every representation sees the same draws, so that differences between columns are paired. The accuracy is exact
+    given the fitted vector: the normal noise is integrated and the signs of the other features are enumerated.
 
     Parameters
     ----------
     model : FeatureModel
-    weights : (m, k) array
-        Feature weights of the m representations.
+    encoders : sequence of m arrays
+        The linear representations that are compared: matrices (out, d), or vectors (k,) of feature weights, which
+        stand for a diagonal matrix that sees no noise outside the features.
     target : int
         The feature j that the label is.
     n : int >= 1
@@ -66,23 +74,28 @@ def few_shot_accuracies(
     -------
     (repeats, m) array
     """
-    weights = np.atleast_2d(np.asarray(weights, dtype=float))
     if model.num_features > MAX_FEATURES:
         raise ValueError(f"model must have at most {MAX_FEATURES} features, got {model.num_features}")
     if n < 1 or repeats < 1:
         raise ValueError(f"n and repeats must be >= 1, got {n} and {repeats}")
     target = model.feature(target)
     x, signs = sample_inputs(model, repeats * n, generator)
-    signed = (x[:, : model.num_features] * signs[:, target, None]).numpy().reshape(repeats, n, -1)
-    fits = [classifier.fit(signed * row) * row for row in weights]  # in input coordinates
+    signed = (x * signs[:, target, None]).numpy().reshape(repeats, n, model.dim)
+    matrices = [_as_matrix(encoder, model.dim) for encoder in encoders]
+    fits = [classifier.fit(signed @ matrix.T) @ matrix for matrix in matrices]  # in input coordinates
     return np.stack([accuracy_of(model, fit, target) for fit in fits], axis=1)
 
 
+def _as_matrix(encoder, dim):
+    encoder = np.asarray(encoder, dtype=float)
+    return np.eye(len(encoder), dim) * encoder[:, None] if encoder.ndim == 1 else encoder
+
+
 def accuracy_of(model: FeatureModel, vectors, target: int) -> np.ndarray:
-    """Exact accuracy of sign(a.x) for the label u_j; `vectors` (r, k) in input coordinates, (r,) out."""
+    """Exact accuracy (r,) of sign(a.x) for the label u_j; `vectors` (r, d) hold the a in input coordinates."""
     others = np.delete(np.arange(model.num_features), target)
     patterns = np.array(list(product([-1.0, 1.0], repeat=others.size))).reshape(2**others.size, others.size)
-    means = vectors * model.phi
+    means = vectors[:, : model.num_features] * model.phi
     shifts = means[:, others] @ patterns.T + means[:, target, None]
     noise = model.sigma * np.linalg.norm(vectors, axis=1, keepdims=True)
     if model.sigma == 0:

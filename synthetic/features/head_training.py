@@ -16,29 +16,10 @@ from scipy.optimize import minimize
 from neural.seeds import stream_seed
 from neural.training.schedules import exact_spectral_head
 from synthetic.features.newton import newton_minimum
-from synthetic.features.population import end_to_end, population_gradient, random_start
+from synthetic.features.population import feature_norms, population_gradient, population_loss, random_start
 from theory.features.model import FeatureModel
 
 DROPPED = 5e-3  # columns of the head below this (times the largest, if that is above 1) are set to zero
-
-
-def isotropic_start(dim: int, width: int, scale: float, seed: int) -> np.ndarray:
-    """Encoder `scale` Q of shape (width, dim), Q with orthonormal rows (or columns, if there are more rows)."""
-    (gaussian,) = random_start([max(dim, width), min(dim, width)], 1.0, seed)
-    frame = np.linalg.qr(gaussian.T)[0]
-    return scale * (frame.T if width < dim else frame)
-
-
-def feature_norms(model: FeatureModel, layers: Sequence[np.ndarray]) -> np.ndarray:
-    """|W_l ... W_1 v_i| after each layer, (depth, k)."""
-    products = [end_to_end(layers[: depth + 1]) for depth in range(len(layers))]
-    return np.array([np.linalg.norm(product[:, : model.num_features], axis=0) for product in products])
-
-
-def population_loss(model: FeatureModel, network: torch.Tensor) -> torch.Tensor:
-    """Population spectral contrastive loss of an end-to-end map."""
-    cov, cross = torch.from_numpy(model.cov), torch.from_numpy(model.cross_cov)
-    return -2 * torch.sum(network @ cross * network) + torch.sum((network @ cov @ network.T) ** 2)
 
 
 def bilevel_flow(
@@ -83,17 +64,13 @@ def alternating_descent(
 ) -> list[np.ndarray]:
     """Both layers after time / step_size outer steps."""
     first, second = (layer.copy() for layer in start)
-    cov, cross, step = model.cov, model.cross_cov, schedule.step_size
-
-    def outer(network):
-        return -4 * network @ cross + 4 * (network @ cov @ network.T) @ network @ cov
-
+    step = schedule.step_size
     for _ in range(round(time / step)):
         place = second
         for _ in range(schedule.inner_steps):
             pull = 2 * schedule.proximal * (second - place)
-            second = second - step * (outer(second @ first) @ first.T + pull)
-        first = first - step * second.T @ outer(second @ first)
+            second = second - step * (population_gradient(model, [first, second])[1] + pull)
+        first = first - step * population_gradient(model, [first, second])[0]
     return [first, second]
 
 
@@ -144,23 +121,20 @@ def penalised_minimizer(
 
 
 def _objective(model, penalty, first, second):
-    return population_loss(model, second @ first) + penalty.value(first, second)
+    return population_loss(model, [first, second]) + penalty.value(first, second)
 
 
 def _descended(model, first, second, penalty, smoothing):
     """Layers after L-BFGS on the smoothed objective."""
-    cov, cross = model.cov, model.cross_cov
 
     def value_and_gradient(flat):
         one, two = _split(flat, first, second)
-        network = two @ one
-        gram, pulled = network @ cov @ network.T, network @ cross
-        outer = 4 * (gram @ network @ cov - pulled)
+        to_one, to_two = population_gradient(model, [one, two])
         norms = np.sqrt(np.sum(two**2, axis=0) + smoothing**2) if penalty.group else np.ones(two.shape[1])
-        value = np.sum(gram**2) - 2 * np.sum(pulled * network) + penalty.group * norms.sum()
+        value = population_loss(model, [one, two]) + penalty.group * norms.sum()
         value += penalty.encoder * np.sum(one**2) + penalty.head * np.sum(two**2)
-        to_one = two.T @ outer + 2 * penalty.encoder * one
-        to_two = outer @ one.T + 2 * penalty.head * two + penalty.group * two / norms
+        to_one = to_one + 2 * penalty.encoder * one
+        to_two = to_two + 2 * penalty.head * two + penalty.group * two / norms
         return value, np.concatenate([to_one.ravel(), to_two.ravel()])
 
     found = minimize(
@@ -187,9 +161,10 @@ def _split(flat, first, second):
 
 
 def frozen_head_minimizer(model: FeatureModel, head: np.ndarray, seed: int) -> np.ndarray:
-    """Squared encoder weights (k,) at the minimum of the loss through a fixed head, decay of the encoder -> 0.
+    """Feature weights (2, k) before and after a fixed head A, at the minimum with vanishing decay of the encoder.
 
-    Minimises L(A W_1) + epsilon |W_1|_F^2 for falling epsilon, each from the last; the last two are extrapolated.
+    Minimises L(A W_1) + epsilon |W_1|_F^2 for falling epsilon, each minimisation starting from the last; the squared
+    weights of the last two are extrapolated to epsilon = 0.
     """
     (first,) = random_start([model.dim, head.shape[1]], 0.5, seed)
     frozen, squares = torch.from_numpy(head), []
@@ -197,11 +172,11 @@ def frozen_head_minimizer(model: FeatureModel, head: np.ndarray, seed: int) -> n
 
         def loss(flat, strength=strength, shape=first.shape):
             encoder = flat.reshape(shape)
-            return population_loss(model, frozen @ encoder) + strength * torch.sum(encoder**2)
+            return population_loss(model, [encoder, frozen]) + strength * torch.sum(encoder**2)
 
         first = newton_minimum(loss, first.ravel()).reshape(first.shape)
-        squares.append(np.sum(first[:, : model.num_features] ** 2, axis=0))
-    return 2 * squares[-1] - squares[-2]
+        squares.append(feature_norms(model, [first, head]) ** 2)
+    return np.sqrt(np.maximum(2 * squares[-1] - squares[-2], 0))
 
 
 def squared_loss_flow(

@@ -1,57 +1,84 @@
-"""Which representation is better with few labels, as one parameter of the relevant feature moves."""
+"""Which layer of a trained linear network is better with few labels, and where the order of two layers changes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from neural import torch_generator
+from neural import stream_seed, torch_generator
 from synthetic.features.few_shot import Averaging, HardMargin, few_shot_accuracies
+from synthetic.features.population import balanced_start, end_to_end, stack_starts, train_to_rest
 from theory.features.model import FeatureModel
+
+START_SCALE = 0.7  # the product of the layers starts with singular values between 0.1 and 1.1
 
 
 @dataclass(frozen=True)
-class FewShot:
-    """Many draws of one few-shot task on several representations.
+class LayerProbe:
+    """A few-shot task on every layer of linear networks that are trained for it.
 
     Parameters
     ----------
     model : FeatureModel
-    weights : (m, k) array
-        Feature weights of the representations compared; all see the same draws.
+        The networks are trained on its population loss, and the labelled inputs are drawn from it.
     n : int
         Labelled inputs.
     classifier : Averaging or HardMargin
     draws : int
+        Draws of labelled inputs for each network; all layers of a network see the same draws.
     seed, stream : int
-        Root seed, and the number of the stream: points with equal numbers share their random numbers.
+        Root seed, and the number of the stream of random draws: points with equal numbers share them.
+    depth : int >= 2
+        Layers, the head being the last.
+    networks : int
+        Networks, each with its own balanced random start.
     target : int
         Feature that the label is.
     """
 
     model: FeatureModel
-    weights: np.ndarray
     n: int
     classifier: Averaging | HardMargin
     draws: int
     seed: int
     stream: int = 0
+    depth: int = 2
+    networks: int = 4
     target: int = 0
 
 
-def few_shot(point: FewShot) -> np.ndarray:
-    """Accuracies (draws, m) of one task."""
-    return few_shot_accuracies(
-        point.model,
-        point.weights,
-        point.target,
-        point.n,
-        point.classifier,
-        repeats=point.draws,
-        generator=torch_generator(point.seed, "few shot", point.stream),
+def train_probed_networks(model: FeatureModel, depth: int, networks: int, seed: int) -> list[np.ndarray]:
+    """Layers (networks, d, d) of balanced linear networks of width d, trained to rest on the population loss."""
+    seeds = tuple(stream_seed(seed, "probed network", index) for index in range(networks))
+    return _trained(model, depth, seeds)
+
+
+@lru_cache(maxsize=256)
+def _trained(model, depth, seeds):
+    widths = [model.dim] * (depth + 1)
+    return train_to_rest(model, stack_starts(balanced_start, widths, START_SCALE, seeds, power=2 / depth))
+
+
+def probe_trained_layers(point: LayerProbe) -> np.ndarray:
+    """Accuracies (networks, draws, depth) of the classifier on the output of each layer."""
+    layers = train_probed_networks(point.model, point.depth, point.networks, point.seed)
+    return np.stack(
+        [
+            few_shot_accuracies(
+                point.model,
+                [end_to_end([layer[index] for layer in layers[: last + 1]]) for last in range(point.depth)],
+                point.target,
+                point.n,
+                point.classifier,
+                repeats=point.draws,
+                generator=torch_generator(point.seed, "few shot", point.stream, index),
+            )
+            for index in range(point.networks)
+        ]
     )
 
 

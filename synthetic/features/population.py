@@ -1,15 +1,15 @@
 """Deep linear networks trained on the population spectral contrastive loss: exact gradients, no sampling noise.
 
 Nothing here knows the minimiser: the loss is written in terms of the two moment matrices alone. Layers are matrices
-(out, into), or stacks (members, out, into) of many networks that are trained at once, under one model or one each.
+(out, into), or stacks (members, out, into) of many networks that are trained at once, under one model or each under
+its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Callable, Sequence
+from functools import lru_cache, reduce
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,114 +29,62 @@ def random_start(widths: Sequence[int], scale: float, seed: int) -> list[np.ndar
     ]
 
 
-def balanced_start(widths: Sequence[int], scale: float, seed: int) -> list[np.ndarray]:
-    """Layers with W_l W_l^T = W_{l+1}^T W_{l+1}, random directions and singular values `scale` times 0.5 to 1.5."""
+def balanced_start(widths: Sequence[int], scale: float, seed: int, *, power: float = 1.0) -> list[np.ndarray]:
+    """Layers with W_l W_l^T = W_{l+1}^T W_{l+1} and random directions.
+
+    The singular values are `scale` times 0.5 to 1.5, raised to `power`; with 2 / depth for it, the product of the
+    layers has the same law at every depth.
+    """
     generator = torch_generator(seed, "balanced start")
     rank = min(widths)
     frames = [
         torch.linalg.qr(torch.randn(width, rank, generator=generator, dtype=torch.float64))[0].numpy()
         for width in widths
     ]
-    values = scale * (0.5 + torch.rand(rank, generator=generator, dtype=torch.float64).numpy())
+    values = (scale * (0.5 + torch.rand(rank, generator=generator, dtype=torch.float64).numpy())) ** power
     return [(right * values) @ left.T for left, right in zip(frames[:-1], frames[1:], strict=True)]
 
 
-def population_loss(model: FeatureModel | Sequence[FeatureModel], layers: Sequence[np.ndarray]) -> np.ndarray:
-    r"""Population spectral contrastive loss :math:`-2\,tr(FCF^T)+\|FSF^T\|_F^2`, a float or (members,)."""
-    return _loss(*_moments(model), layers)
+def isotropic_start(dim: int, width: int, scale: float, seed: int) -> np.ndarray:
+    """Encoder `scale` Q of shape (width, dim), Q with orthonormal rows (or columns, if there are more rows)."""
+    (gaussian,) = random_start([max(dim, width), min(dim, width)], 1.0, seed)
+    frame = np.linalg.qr(gaussian.T)[0]
+    return scale * (frame.T if width < dim else frame)
+
+
+def aligned_start(dim: int, weight: float, seed: int) -> list[np.ndarray]:
+    """Balanced layers whose product is `weight` times the identity, the units between them rotated at random."""
+    first = isotropic_start(dim, dim, np.sqrt(weight), seed)
+    return [first, first.T]
+
+
+def population_loss(model: FeatureModel | Sequence[FeatureModel], layers: Sequence):
+    r"""Population loss :math:`-2\,tr(W\tilde\Sigma W^T)+\|W\Sigma W^T\|_F^2` of the product W of the layers.
+
+    This is the spectral contrastive loss. The layers may be numpy arrays, or torch tensors where the loss is to be
+    differentiated automatically; the result is a scalar, or (members,) for stacks.
+    """
+    network = end_to_end(layers)
+    cov, cross = _moments(model)
+    if isinstance(network, torch.Tensor):
+        cov, cross = torch.tensor(cov), torch.tensor(cross)
+    gram = network @ cov @ network.mT
+    return (gram * gram).sum((-2, -1)) - 2 * (network @ cross * network).sum((-2, -1))
 
 
 def population_gradient(
     model: FeatureModel | Sequence[FeatureModel], layers: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-    """Gradient of `population_loss` in every layer; the shapes are those of the layers."""
-    return _gradient(*_moments(model), layers)
-
-
-class Descent(NamedTuple):
-    """Where `population_descent` stopped.
-
-    Attributes
-    ----------
-    layers : list of (members, out, into) arrays
-    gap : (members,) array
-        Loss above the minimum.
-    steps : (members,) array of int
-    """
-
-    layers: list[np.ndarray]
-    gap: np.ndarray
-    steps: np.ndarray
-
-
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused below
-def population_descent(
-    model: FeatureModel | Sequence[FeatureModel],
-    start: Sequence[np.ndarray],
-    minimum: float | np.ndarray,
-    *,
-    rate: float = 0.005,
-    momentum: float = 0.9,
-    tolerance: float = 1e-8,
-    steps: int = 50_000,
-) -> Descent:
-    """Gradient descent with momentum of many networks at once, each until its loss is `tolerance` above `minimum`.
-
-    A member that has arrived is left alone, so its result depends on no other member.
-
-    Parameters
-    ----------
-    model : FeatureModel, or one for each member
-    start : sequence of (members, out, into) arrays
-        First layer first.
-    minimum : float or (members,) array
-        Loss to reach, as `theory.spectral_minimum` has it; the training itself does not use it.
-    rate : float > 0
-        Step size.
-    momentum : float in [0, 1)
-    tolerance : float > 0
-    steps : int >= 1
-        Steps after which a network that has not arrived is an error; looked at every 50 steps.
-
-    Raises
-    ------
-    ValueError
-        If the start is not a stack, or rate, momentum or tolerance are outside their range.
-    RuntimeError
-        If a network does not arrive, with its index, gap and number of steps.
-    """
-    _check_descent(start, rate, momentum, tolerance)
-    members = len(start[0])
-    cov, cross = (np.broadcast_to(part, (members, *part.shape[-2:])) for part in _moments(model))
-    minimum = np.broadcast_to(minimum, members)
-    layers = [np.array(layer, dtype=float) for layer in start]
-    moving = [layer.copy() for layer in layers]
-    speed = [np.zeros_like(layer) for layer in layers]
-    gap, taken, open_members = np.full(members, np.inf), np.zeros(members, dtype=int), np.arange(members)
-    for step in range(steps + 1):
-        if step % _LOOK == 0 or step == steps:
-            left = _loss(cov[open_members], cross[open_members], moving) - minimum[open_members]
-            gap[open_members], taken[open_members] = left, step
-            for layer, now in zip(layers, moving, strict=True):
-                layer[open_members] = now
-            going = (left > tolerance) & np.isfinite(left)
-            open_members = open_members[going]
-            if not open_members.size:
-                break
-            moving, speed = ([part[going] for part in parts] for parts in (moving, speed))
-        gradients = _gradient(cov[open_members], cross[open_members], moving)
-        for now, pace, gradient in zip(moving, speed, gradients, strict=True):
-            pace *= momentum
-            gradient *= rate
-            pace -= gradient
-            now += pace
-    if not np.all(gap <= tolerance):
-        worst = int(np.argmax(np.where(np.isfinite(gap), gap, np.inf)))
-        raise RuntimeError(
-            f"population descent: member {worst} is {gap[worst]:.1e} above the minimum after {taken[worst]} steps, "
-            f"wanted {tolerance:g} (rate {rate:g}, momentum {momentum:g})"
-        )
-    return Descent(layers, gap, taken)
+    """Gradient of `population_loss` with respect to every layer, in the shapes of the layers."""
+    cov, cross = _moments(model)
+    outputs = list(accumulate(layers, lambda product, layer: layer @ product))
+    seen = outputs[-1] @ cov
+    signal = 4 * ((seen @ outputs[-1].mT) @ seen - outputs[-1] @ cross)
+    gradients = []
+    for layer, below in zip(layers[:0:-1], outputs[-2::-1], strict=True):
+        gradients.append(signal @ below.mT)
+        signal = layer.mT @ signal
+    return [signal, *reversed(gradients)]
 
 
 def population_flow(
@@ -175,53 +123,45 @@ def population_flow(
         return np.concatenate([-rate * g.ravel() for rate, g in zip(rates, gradients, strict=True)])
 
     flat = np.concatenate([layer.ravel() for layer in start])
-    solution = solve_ivp(velocity, (0, time), flat, method=method, rtol=rtol, atol=rtol / 100, t_eval=[time])
+    with np.errstate(over="ignore", invalid="ignore"):  # trial steps that the integrator rejects may overflow
+        solution = solve_ivp(
+            velocity, (0, time), flat, method=method, rtol=rtol, atol=rtol / 100, t_eval=[time]
+        )
     if not solution.success:
         raise RuntimeError(f"gradient flow failed at time {solution.t[-1]:g}: {solution.message}")
     return _unflatten(solution.y[:, -1], start)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused below
-def population_runge_kutta(
-    model: FeatureModel | Sequence[FeatureModel],
-    start: Sequence[np.ndarray],
-    time: float,
-    *,
-    steps: int,
-    head_rate: float = 1.0,
-) -> list[np.ndarray]:
-    """`population_flow` by `steps` equal steps of the classical fourth-order rule: the error falls as steps^-4.
+def population_path(
+    model: FeatureModel, start: Sequence[np.ndarray], times: Sequence[float], **settings
+) -> list[list[np.ndarray]]:
+    """Layers at each of the increasing `times` of one gradient flow; `settings` are those of `population_flow`."""
+    path, now, state = [], 0.0, list(start)
+    for time in times:
+        if time > now:
+            state, now = population_flow(model, state, time - now, **settings), time
+        path.append(state)
+    return path
 
-    For stacks: members do not share a step control, so each result is that of its own network. Stable while
-    time / steps is below 2.7 over the largest curvature.
+
+def train_to_rest(
+    model: FeatureModel, start: Sequence[np.ndarray], *, tolerance: float = 1e-6, longest: float = 5000.0
+) -> list[np.ndarray]:
+    """Layers after gradient flow until every entry of the gradient is below `tolerance`.
 
     Raises
     ------
     RuntimeError
-        If a layer is no longer finite.
+        If the gradient is still larger after the time `longest`, or the integrator fails.
     """
-    cov, cross = _moments(model)
-    stride, rates = time / steps, [1.0] * (len(start) - 1) + [head_rate]
-
-    def slope(layers):
-        return [-rate * g for rate, g in zip(rates, _gradient(cov, cross, layers), strict=True)]
-
-    def moved(layers, slopes, by):
-        return [layer + by * change for layer, change in zip(layers, slopes, strict=True)]
-
-    layers = [np.array(layer, dtype=float) for layer in start]
-    for _ in range(steps):
-        k1 = slope(layers)
-        k2 = slope(moved(layers, k1, stride / 2))
-        k3 = slope(moved(layers, k2, stride / 2))
-        k4 = slope(moved(layers, k3, stride))
-        layers = [
-            layer + stride / 6 * (a + 2 * (b + c) + d)
-            for layer, a, b, c, d in zip(layers, k1, k2, k3, k4, strict=True)
-        ]
-    if not all(np.all(np.isfinite(layer)) for layer in layers):
-        raise RuntimeError(f"population flow: not finite with steps of {stride:g}, take more than {steps}")
-    return layers
+    state, time, stride = list(start), 0.0, 25.0
+    while time < longest:
+        state = population_flow(model, state, stride, rtol=1e-8)
+        time, stride = time + stride, min(2 * stride, 200.0)
+        size = max(np.abs(gradient).max() for gradient in population_gradient(model, state))
+        if size < tolerance:
+            return state
+    raise RuntimeError(f"train_to_rest: gradient {size:.1e} after time {time:g}, wanted {tolerance:g}")
 
 
 def smallest_norm_minimizer(
@@ -239,14 +179,11 @@ def smallest_norm_minimizer(
         If the gradient does not fall below 1e-9.
     """
     start = random_start([model.dim, width, embed_dim], 0.5, seed)
-    cov, cross = torch.from_numpy(model.cov), torch.from_numpy(model.cross_cov)
 
     def loss(flat):
         first, second = _unflatten(flat, start)
-        network = second @ first
-        fit = -2 * torch.sum(network @ cross * network) + torch.sum((network @ cov @ network.T) ** 2)
         norm = torch.sum((first.T @ first) ** 2) + head_factor * torch.sum((second.T @ second) ** 2)
-        return fit + strength * norm
+        return population_loss(model, [first, second]) + strength * norm
 
     found = newton_minimum(loss, np.concatenate([layer.ravel() for layer in start]))
     return _unflatten(found, start)
@@ -257,41 +194,43 @@ def end_to_end(layers: Sequence[np.ndarray]) -> np.ndarray:
     return reduce(lambda product, layer: layer @ product, layers)
 
 
-_LOOK = 50  # steps between looks at the loss
+def feature_norms(model: FeatureModel, layers: Sequence[np.ndarray]) -> np.ndarray:
+    """Weight |W_l ... W_1 v_i| of each feature after each layer: (depth, k), or (depth, members, k) for stacks."""
+    products = accumulate(layers, lambda product, layer: layer @ product)
+    return np.array([np.linalg.norm(product[..., : model.num_features], axis=-2) for product in products])
+
+
+def weights_along_flow(
+    model: FeatureModel, start: Sequence[np.ndarray], times: Sequence[float], **settings
+) -> np.ndarray:
+    """Feature weights (times, depth, k) along one gradient flow; `settings` are those of `population_flow`."""
+    path = population_path(model, start, times, **settings)
+    return np.array([feature_norms(model, layers) for layers in path])
+
+
+def layer_difference(layers: Sequence[np.ndarray]) -> np.ndarray:
+    """W_1 W_1^T - W_2^T W_2 of two layers: zero where the layers are balanced."""
+    first, second = layers
+    return first @ first.T - second.T @ second
+
+
+def stack_starts(
+    start: Callable, widths: Sequence[int], scale: float, seeds: Sequence[int], **settings
+) -> list[np.ndarray]:
+    """Layers (members, out, into) of many networks, one for each seed, by either of the two starts above."""
+    starts = (start(widths, scale, seed, **settings) for seed in seeds)
+    return [np.stack(layers) for layers in zip(*starts, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _moments_of(model):
+    return model.cov, model.cross_cov
 
 
 def _moments(model):
     if isinstance(model, FeatureModel):
-        return model.cov, model.cross_cov
-    return np.stack([one.cov for one in model]), np.stack([one.cross_cov for one in model])
-
-
-def _loss(cov, cross, layers):
-    network = end_to_end(layers)
-    gram = network @ cov @ network.mT
-    return np.sum(gram * gram, (-2, -1)) - 2 * np.sum(network @ cross * network, (-2, -1))
-
-
-def _gradient(cov, cross, layers):
-    outputs = list(accumulate(layers, lambda product, layer: layer @ product))
-    seen = outputs[-1] @ cov
-    signal = 4 * ((seen @ outputs[-1].mT) @ seen - outputs[-1] @ cross)
-    gradients = []
-    for layer, below in zip(layers[:0:-1], outputs[-2::-1], strict=True):
-        gradients.append(signal @ below.mT)
-        signal = layer.mT @ signal
-    return [signal, *reversed(gradients)]
-
-
-def _check_descent(start, rate, momentum, tolerance):
-    if any(np.ndim(layer) != 3 or len(layer) != len(start[0]) for layer in start):
-        shapes = [np.shape(layer) for layer in start]
-        raise ValueError(f"start must be stacks (members, out, into) of equal length, got shapes {shapes}")
-    for name, value, low, high in (("rate", rate, 0, np.inf), ("tolerance", tolerance, 0, np.inf)):
-        if not low < value < high:
-            raise ValueError(f"{name} must lie in (0, inf), got {value}")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must lie in [0, 1), got {momentum}")
+        return _moments_of(model)
+    return tuple(np.stack(parts) for parts in zip(*map(_moments_of, model), strict=True))
 
 
 def _unflatten(flat, like):

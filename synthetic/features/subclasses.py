@@ -10,6 +10,8 @@ import torch
 
 from neural import Member, Shape, stream_seed, torch_generator, train
 from neural.measures.probes import knn_probe
+from synthetic.features.population import balanced_start, weights_along_flow
+from synthetic.features.settings import CLASS_PAIRS, FIGURE_2
 from synthetic.features.views import sample_inputs
 from synthetic.features.weights import empirical_layer_weights
 from theory.features.model import FeatureModel
@@ -19,7 +21,7 @@ PROBE_SIZE = 400
 
 @dataclass(frozen=True)
 class ClassPairs:
-    """Stream of pairs of independent inputs of one class: the class features' signs agree, the others are drawn anew.
+    """Stream of pairs of inputs of one class: they share the signs of the class features and nothing else.
 
     Parameters
     ----------
@@ -38,12 +40,12 @@ class ClassPairs:
         return self.model.dim
 
     def sample_pairs(self, n: int, generator: torch.Generator, dtype=torch.float32):
-        """Two inputs of one class, n times."""
+        """Draw n pairs; the two inputs of a pair share their class."""
         first, second, _ = self.sample_labelled_views(n, generator, dtype)
         return first, second
 
     def sample_labelled_views(self, n: int, generator: torch.Generator, dtype=torch.float32):
-        """Two inputs of one class, n times, and the class as (n,) int64 labels."""
+        """Draw n pairs as `sample_pairs` does, and return the classes as (n,) int64 labels with them."""
         first, signs = sample_inputs(self.model, n, generator, dtype)
         second, other = sample_inputs(self.model, n, generator, dtype)
         chosen = list(self.class_features)
@@ -80,13 +82,23 @@ class SubclassTraining:
     seed: int = 0
 
 
+FIGURE_2_TRAINING = SubclassTraining(FIGURE_2, steps=1000, lr=0.05, init_scale=0.3, embed_dim=2)
+"""The networks of Figure 2 as claims and notebook train them."""
+
+
 class Separability(NamedTuple):
-    """Accuracies of nearest-neighbour probes, (members, 2): before and after the head; weights; example outputs.
+    """What was measured on the networks before and after the head.
 
-    `weights` (members, 2, k) are the feature weights before and after the head.
-
-    `before` and `after` are one network's outputs (n, 2) on its two leading principal axes, `labels` (n, 2) the
-    class and subclass of each input.
+    Attributes
+    ----------
+    classes, subclasses : (members, 2) arrays
+        Accuracies of nearest-neighbour probes before and after the head.
+    weights : (members, 2, k) array
+        Feature weights before and after the head.
+    before, after : (n, 2) arrays
+        Outputs of the first network on their two leading principal axes.
+    labels : (n, 2) array
+        Class and subclass of each input.
     """
 
     classes: np.ndarray
@@ -98,7 +110,7 @@ class Separability(NamedTuple):
 
 
 def subclass_separability(point: SubclassTraining) -> Separability:
-    """Train the networks, then probe class and subclass before and after the head on clean inputs.
+    """Train the networks, then probe class and subclass before and after the head on one sample of clean inputs.
 
     Raises
     ------
@@ -136,6 +148,20 @@ def subclass_separability(point: SubclassTraining) -> Separability:
     shown = (_two_axes(layer[0]) for layer in outputs)
     weights = empirical_layer_weights(point.model, result.network, generator=generator).value
     return Separability(*map(np.array, accuracies), weights, *shown, labels)
+
+
+def measure_collapse_slopes(seed: int, *, times=(1e4, 1e5), replicates: int = 16) -> np.ndarray:
+    """Slopes (replicates, 2) of log weight against log time between two late times, before and after the head.
+
+    Linear layers on `CLASS_PAIRS` follow gradient flow from balanced random starts; the slopes are means over the
+    subclass features.
+    """
+    slopes = []
+    for replicate in range(replicates):
+        start = balanced_start([3, 4, 3], 0.6, stream_seed(seed, "collapse", replicate))
+        early, late = weights_along_flow(CLASS_PAIRS, start, times, rtol=1e-8, method="LSODA")[..., 1:]
+        slopes.append((np.log(late / early) / np.log(times[1] / times[0])).mean(1))
+    return np.array(slopes)
 
 
 def _probe(features, labels):
