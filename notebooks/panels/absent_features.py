@@ -8,6 +8,13 @@ from notebooks.figure import apply_style
 from notebooks.panels.shared import AFTER, BEFORE, PALETTE
 from synthetic.features.thresholded import ThresholdedStart, train_thresholded
 
+PROFILES = {
+    "smoke": {"points": 3, "markers": 3},
+    "quick": {"points": 12, "markers": 12},
+    "full": {"points": 40, "markers": 40},
+}
+"""Strengths in the first figure, and times in the second."""
+
 SHARED_PHI = (0.5, 1.0, 1.5)
 LATE = 1e9
 

@@ -7,12 +7,19 @@ import theory
 from notebooks.figure import apply_style
 from notebooks.panels.shared import PALETTE, estimate
 from synthetic.features.few_shot import Averaging
-from synthetic.features.layer_choice import FewShot
+from synthetic.features.layer_choice import LayerProbe
 from synthetic.features.settings import DOWNSTREAM
+
+PROFILES = {
+    "smoke": {"draws": 200, "depth": 4},
+    "quick": {"draws": 4000, "depth": 8},
+    "full": {"draws": 40_000, "depth": 16},
+}
+"""Draws of labelled samples, spread over the networks, and layers of each network."""
 
 LABELS = 8
 ALPHAS = (0.1, 0.3, 0.35, 0.4, 0.6)
-GROUPS = 20  # the draws are cut into this many groups, each of which votes for a best layer
+NETWORKS = 20  # trained for every model; each votes for a best layer
 
 
 def models() -> list[theory.FeatureModel]:
@@ -20,26 +27,25 @@ def models() -> list[theory.FeatureModel]:
     return [DOWNSTREAM.with_feature(0, alpha=alpha) for alpha in ALPHAS]
 
 
-def sweep_points(seed: int, *, depth: int, draws: int) -> list[FewShot]:
-    """One task per model; its representations are the layers of a balanced linear network."""
+def sweep_points(seed: int, *, depth: int, draws: int) -> list[LayerProbe]:
+    """One task for each model; its representations are the layers of trained linear networks."""
     return [
-        FewShot(model, theory.layer_weights(model, depth), LABELS, Averaging(), draws, seed, index)
+        LayerProbe(model, LABELS, Averaging(), draws // NETWORKS, seed, index, depth=depth, networks=NETWORKS)
         for index, model in enumerate(models())
     ]
 
 
-def figure_5_data(results: list[np.ndarray], *, depth: int, draws: int) -> dict:
+def figure_5_data(results: list[np.ndarray], *, depth: int) -> dict:
     """Indicator curves with their minima, accuracies of the layers, and best layers by both.
 
     Parameters
     ----------
-    results : list of (draws, depth) arrays
-        Of `synthetic.features.layer_choice.few_shot` at `sweep_points`.
+    results : list of (networks, draws, depth) arrays
+        Of `synthetic.features.layer_choice.probe_trained_layers` at `sweep_points`.
     """
     relative = np.linspace(0, 1, 101)
-    groups = [r[: draws // GROUPS * GROUPS].reshape(GROUPS, -1, depth).mean(1) for r in results]
     curves = []
-    for model, accuracy, votes in zip(models(), results, groups, strict=True):
+    for model, accuracy in zip(models(), results, strict=True):
         after = theory.layer_weights(model)[1]
         layers = theory.layer_weights(model, depth)
         curves.append(
@@ -51,8 +57,8 @@ def figure_5_data(results: list[np.ndarray], *, depth: int, draws: int) -> dict:
                 "best_depth": theory.best_depth(model, 0),
                 "best_layer": theory.best_layer(model, 0, depth),
                 "accuracy_exact": theory.averaging_accuracy(model, layers, 0, LABELS),
-                "accuracy": estimate(accuracy.T),
-                "best_measured": estimate(1.0 + votes.argmax(1)),
+                "accuracy": estimate(accuracy.reshape(-1, depth).T),
+                "best_measured": estimate(1.0 + accuracy.mean(axis=1).argmax(axis=1)),
             }
         )
     return {"depth": depth, "relative_depth": relative, "labels": LABELS, "curves": curves}

@@ -6,30 +6,20 @@ from matplotlib.figure import Figure
 import theory
 from notebooks.figure import apply_style
 from notebooks.panels.shared import AFTER, BEFORE, PALETTE, estimate
-from synthetic.features.population import balanced_start, end_to_end, population_flow
-from synthetic.features.settings import FIGURE_1_LEFT, FOUR_FEATURES
+from synthetic.features.head_schemes import train_balanced
+from synthetic.features.population import aligned_start, weights_along_flow
+from synthetic.features.settings import FIGURE_1_LEFT, FOUR_FEATURES, SEVEN_STRENGTHS
 
-STRENGTHS = theory.FeatureModel(phi=[0.1, 0.2, 0.3, 0.45, 0.7, 1.1, 1.7], alpha=0.2, sigma=0.3)
 CURVE_START = 0.05
+FLOW_TIME = 2000.0  # long enough for the weakest feature
 
 
-def flow_weights(model: theory.FeatureModel, depth: int, seed: int, time: float = 2000.0) -> np.ndarray:
-    """Measured weights (depth, k) after gradient flow of a deep linear network from a balanced random start."""
-    k = model.num_features
-    layers = population_flow(model, balanced_start([model.dim, *[k] * depth], 0.5, seed), time)
-    products = [end_to_end(layers[: layer + 1]) for layer in range(depth)]
-    return np.array([np.linalg.norm(product[:, :k], axis=0) for product in products])
-
-
-def flow_curve(model: theory.FeatureModel, times: np.ndarray, start: float) -> np.ndarray:
-    """Measured weights (times, k) after the head along gradient flow from W_1 = W_2 = sqrt(start) I."""
-    state = [np.sqrt(start) * np.eye(model.num_features)] * 2
-    rows, now = [], 0.0
-    for time in times:
-        state = population_flow(model, state, time - now) if time > now else state
-        rows.append(np.linalg.norm(end_to_end(state), axis=0))
-        now = time
-    return np.array(rows)
+PROFILES = {
+    "smoke": {"replicates": 2, "steps": 1500},
+    "quick": {"replicates": 16, "steps": 8000},
+    "full": {"replicates": 64, "steps": 30_000},
+}
+"""Networks trained on samples, and their steps."""
 
 
 def weights_data(trained: np.ndarray, seed: int) -> dict:
@@ -49,10 +39,10 @@ def weights_data(trained: np.ndarray, seed: int) -> dict:
         "alpha_trained": FIGURE_1_LEFT.alpha,
         "trained": estimate(np.moveaxis(trained, 0, -1)),
         "phi": phis,
-        "theory_phi": theory.layer_weights(theory.FeatureModel(phis, 0.2, STRENGTHS.sigma)),
-        "phi_flow": STRENGTHS.phi,
-        "flow": flow_weights(STRENGTHS, 2, seed),
-        "sigma": STRENGTHS.sigma,
+        "theory_phi": theory.layer_weights(theory.FeatureModel(phis, 0.2, SEVEN_STRENGTHS.sigma)),
+        "phi_flow": SEVEN_STRENGTHS.phi,
+        "flow": train_balanced(SEVEN_STRENGTHS, seed, time=FLOW_TIME),
+        "sigma": SEVEN_STRENGTHS.sigma,
     }
 
 
@@ -99,14 +89,15 @@ def draw_weights(data: dict) -> Figure:
     return figure
 
 
-def curves_data() -> dict:
-    """Numbers of the second figure: learning curves of four features."""
+def curves_data(seed: int) -> dict:
+    """Numbers of the second figure: learning curves of four features from one start."""
     fine, coarse = np.linspace(0, 3, 301), np.linspace(0, 3, 13)
+    start = aligned_start(FOUR_FEATURES.dim, CURVE_START, seed)
     return {
         "time": fine,
         "theory": theory.learning_curve(FOUR_FEATURES, fine, CURVE_START),
         "time_flow": coarse,
-        "flow": flow_curve(FOUR_FEATURES, coarse, CURVE_START),
+        "flow": weights_along_flow(FOUR_FEATURES, start, coarse)[:, 1],
         "limit": theory.layer_weights(FOUR_FEATURES)[1],
         "retention": FOUR_FEATURES.retention,
         "phi": FOUR_FEATURES.phi,
@@ -143,7 +134,7 @@ def depth_data(seed: int, depth: int = 4) -> dict:
         "relative_depth": relative,
         "theory": theory.layer_weights(FOUR_FEATURES)[1] ** relative[:, None],
         "layers": theory.layer_weights(FOUR_FEATURES, depth),
-        "flow": flow_weights(FOUR_FEATURES, depth, seed),
+        "flow": train_balanced(FOUR_FEATURES, seed, depth=depth),
     }
 
 

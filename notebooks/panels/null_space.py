@@ -1,70 +1,58 @@
 """Notebook 13: what gradient descent conserves, and what the head does not see."""
 
-from functools import partial
-
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 import theory
-from neural import info_nce, stream_seed, supervised_contrastive, torch_generator
+from neural import stream_seed
 from notebooks.figure import apply_style
 from notebooks.panels.shared import PALETTE
-from synthetic.features.head_training import (
-    Alternation,
-    alternating_descent,
-    feature_norms,
-    isotropic_start,
-    sampled_descent,
+from synthetic.features.conservation import (
+    TIME,
+    differences_after_descent,
+    energy_in_null_space,
+    sampled_losses,
 )
+from synthetic.features.head_schemes import train_alternating
+from synthetic.features.head_training import Alternation
 from synthetic.features.population import population_flow, random_start
 from synthetic.features.settings import FOUR_FEATURES
-from synthetic.features.views import sample_pairs
 
-SAMPLE, TIME, DECAY, START = 64, 4.0, 0.05, 0.8
+PROFILES = {
+    "smoke": {"steps": (0.1, 0.05), "most": 1, "step": 0.02, "starts": 2},
+    "quick": {"steps": (0.025, 0.0125, 0.00625), "most": 5, "step": 0.008, "starts": 8},
+    "full": {"steps": (0.025, 0.0125, 0.00625, 0.003125), "most": 6, "step": 0.002, "starts": 40},
+}
+"""Steps of plain descent; powers of two of inner steps, and their step size; starts of the null-space law."""
+
+DECAY, START = 0.05, 0.8
 
 
 def drift_data(steps: list[float], seed: int) -> dict:
     """Relative change of W1 W1' - W2' W2 over a fixed time of plain descent, with and without weight decay."""
-    first, second = sample_pairs(FOUR_FEATURES, SAMPLE, torch_generator(seed, "null space"))
-    x = torch.cat([first, second])
-    labels = (x[:, 0] > 0).long()
-    losses = {
-        "InfoNCE": lambda z: info_nce(*z.chunk(2), 0.5, similarity="cosine"),
-        "supervised contrastive": partial(_supervised, labels=labels),
-    }
     start = random_start([FOUR_FEATURES.dim, 5, 4], 0.5, seed)
     before = theory.imbalance(*start)
-    data = {"step": steps}
-    for name, loss in losses.items():
-        for penalty in (0.0, DECAY):
-            wanted = theory.decayed_imbalance(before, penalty, TIME)
-            ends = (
-                sampled_descent(loss, start, x, step_size=step, time=TIME, penalty=penalty) for step in steps
-            )
-            data[f"{name}{', weight decay' if penalty else ''}"] = [
-                np.linalg.norm(theory.imbalance(*end) - wanted) / np.linalg.norm(before) for end in ends
-            ]
-    return data
-
-
-def _supervised(z, labels):
-    return supervised_contrastive(z, labels, 0.5)
+    found = {"step": steps}
+    for penalty in (0.0, DECAY):
+        wanted = theory.decayed_imbalance(before, penalty, TIME)
+        ends = differences_after_descent(start, steps, seed, penalty=penalty)
+        drifts = np.linalg.norm(ends - wanted, axis=(2, 3)) / np.linalg.norm(before)
+        for name, drift in zip(sampled_losses(seed)[1], drifts, strict=True):
+            found[f"{name}{', weight decay' if penalty else ''}"] = drift
+    return found
 
 
 def inner_data(most: int, step: float, seed: int) -> dict:
     """Weights before the head after alternating descent with l inner steps, and as the head-speed law has them."""
     ratios, inner = np.geomspace(0.8, 40, 80), [2**j for j in range(most)]
-    trained = []
-    for steps in inner:
-        layers = [isotropic_start(4, 4, START, seed), *random_start([4, 4], 1e-3, seed)]
-        layers = alternating_descent(FOUR_FEATURES, layers, Alternation(steps, step), 40.0)
-        trained.append(feature_norms(FOUR_FEATURES, layers)[0])
     return {
         "ratio": ratios,
         "theory": [theory.pre_head_weights(FOUR_FEATURES, theory.HeadSpeed(START, c)) for c in ratios],
         "inner": inner,
-        "trained": trained,
+        "trained": [
+            train_alternating(FOUR_FEATURES, seed, Alternation(steps, step), scale=START, time=40.0)[0]
+            for steps in inner
+        ],
         "bilevel": theory.pre_head_weights(FOUR_FEATURES, theory.Bilevel(START)),
         "phi": FOUR_FEATURES.phi,
     }
@@ -76,10 +64,9 @@ def energy_data(starts: int, seed: int) -> dict:
     for index in range(starts):
         scale = 0.2 + 0.6 * index / max(starts - 1, 1)
         start = random_start([4, 6, 3], scale, stream_seed(seed, "energy", index))
-        first, second = population_flow(FOUR_FEATURES, start, 20.0, rtol=1e-8, method="LSODA")
-        null = np.linalg.svd(second)[2][len(second) :]
-        measured.append(np.sum((null @ first) ** 2))
-        predicted.append(theory.null_space_energy(theory.imbalance(*start), second))
+        end = population_flow(FOUR_FEATURES, start, 20.0, rtol=1e-8, method="LSODA")
+        measured.append(energy_in_null_space(end))
+        predicted.append(theory.null_space_energy(theory.imbalance(*start), end[1]))
     return {"measured": measured, "predicted": predicted}
 
 

@@ -1,87 +1,52 @@
 """Notebook 11: the weight before the head against the weight after it, for every way to train the head."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from matplotlib.figure import Figure
 
 import theory
 from notebooks.figure import apply_style
 from notebooks.panels.shared import PALETTE
-from synthetic.features.head_training import (
-    Penalty,
-    bilevel_flow,
-    feature_norms,
-    frozen_head_minimizer,
-    isotropic_start,
-    penalised_minimizer,
+from synthetic.features.head_schemes import (
+    DECAYS,
+    FAST_RATIO,
+    FAST_SCALE,
+    REWEIGHTING,
+    SCHEMES,
+    SPARSE,
+    SchemeTraining,
 )
-from synthetic.features.population import balanced_start, population_flow, random_start
+from synthetic.features.settings import FIVE_EQUAL
 
-MODEL = theory.FeatureModel(1.0, [0.0, 0.2, 0.4, 0.55, 0.7], 0.4)
-FINE = theory.FeatureModel(1.0, np.linspace(0.0, 0.75, 60), 0.4)
-SPEED, DECAYS, SPARSE, REWEIGHTING = (0.5, 3.0), (0.005, 0.02), (0.005, 0.02), 1.3
-TIME = 300.0
+PROFILES = {"smoke": {"schemes": 4}, "quick": {"schemes": 8}, "full": {"schemes": 8}}
+"""How many of the schemes are trained."""
 
-
-@dataclass(frozen=True)
-class Training:
-    """One way to train, by name, with its scheme; `scheme` is what theory is asked for."""
-
-    name: str
-    scheme: theory.features.schemes.Scheme
-    seed: int = 0
-
-
-TRAININGS = (
-    Training("no head", theory.NoHead()),
-    Training("joint, balanced", theory.JointTraining()),
-    Training("layer 1 of 3", theory.LayerOf(1, 3)),
-    Training("head 3 times as fast", theory.HeadSpeed(*SPEED)),
-    Training("exact head (bilevel)", theory.Bilevel(SPEED[0])),
-    Training("weight decay", theory.WeightDecay(*DECAYS)),
-    Training("sparse head", theory.SparseHead(*SPARSE)),
-    Training("fixed reweighting", theory.FixedReweighting(REWEIGHTING)),
-)
+FINE = theory.FeatureModel(1.0, np.linspace(0.0, 0.75, 60), FIVE_EQUAL.sigma)
+LAWS = {
+    "no head": theory.NoHead(),
+    "joint, balanced": theory.JointTraining(),
+    "layer 1 of 3": theory.LayerOf(1, 3),
+    "head 3 times as fast": theory.HeadSpeed(FAST_SCALE, FAST_RATIO),
+    "exact head (bilevel)": theory.Bilevel(FAST_SCALE),
+    "weight decay": theory.WeightDecay(*DECAYS),
+    "sparse head": theory.SparseHead(*SPARSE),
+    "fixed reweighting": theory.FixedReweighting(REWEIGHTING),
+}
 
 
-def train(point: Training) -> tuple[np.ndarray, np.ndarray]:
-    """Measured weights before and after the head; full matrices, exact gradients."""
-    k, seed = MODEL.num_features, point.seed
-    small = random_start([k, k], 1e-5, seed)
-    match point.name:
-        case "no head":
-            layers = population_flow(MODEL, random_start([k, k], 0.3, seed), TIME)
-        case "joint, balanced":
-            layers = population_flow(MODEL, balanced_start([k, k, k], 0.5, seed), TIME)
-        case "layer 1 of 3":
-            layers = population_flow(MODEL, balanced_start([k] * 4, 0.6, seed), TIME)
-        case "head 3 times as fast":
-            layers = population_flow(
-                MODEL, [isotropic_start(k, k, SPEED[0], seed), *small], TIME, head_rate=SPEED[1]
-            )
-        case "exact head (bilevel)":
-            layers = bilevel_flow(MODEL, isotropic_start(k, k, SPEED[0], seed), k, TIME)
-        case "weight decay":
-            layers, _ = penalised_minimizer(MODEL, k, k, Penalty(DECAYS[0], head=DECAYS[1]), seed)
-        case "sparse head":
-            layers, _ = penalised_minimizer(MODEL, k, k, Penalty(SPARSE[0], group=SPARSE[1]), seed)
-        case "fixed reweighting":
-            head = np.diag(REWEIGHTING ** -np.arange(float(k)))
-            before = np.sqrt(frozen_head_minimizer(MODEL, head, seed))
-            return before, before * REWEIGHTING ** -np.arange(float(k))
-    norms = feature_norms(MODEL, layers)
-    return norms[0], norms[-1]
+def sweep_points(seed: int, *, schemes: int) -> list[SchemeTraining]:
+    """The first `schemes` ways to train the head."""
+    return [SchemeTraining(name, seed) for name in list(SCHEMES)[:schemes]]
 
 
-def law_data(trained: list[tuple[np.ndarray, np.ndarray]]) -> dict:
-    """Lines and dots of the one picture, for the first of `TRAININGS`."""
+def law_data(points: list[SchemeTraining], trained: list[np.ndarray]) -> dict:
+    """Lines and dots of the one picture; `trained` are the weights (2, k) that `train_scheme` found at `points`."""
     data = {}
-    for training, (before, after) in zip(TRAININGS, trained, strict=False):
-        fine = MODEL if training.name == "fixed reweighting" else FINE
-        data[training.name] = {
-            "line_before": theory.pre_head_weights(fine, training.scheme),
-            "line_after": theory.post_head_weights(fine, training.scheme),
+    for point, (before, after) in zip(points, trained, strict=True):
+        law = LAWS[point.name]
+        fine = FIVE_EQUAL if point.name == "fixed reweighting" else FINE
+        data[point.name] = {
+            "line_before": theory.pre_head_weights(fine, law),
+            "line_after": theory.post_head_weights(fine, law),
             "before": before,
             "after": after,
         }
@@ -91,11 +56,8 @@ def law_data(trained: list[tuple[np.ndarray, np.ndarray]]) -> dict:
 def largest_error(data: dict) -> dict[str, float]:
     """Largest distance of a dot from the law, by scheme."""
     return {
-        training.name: float(
-            np.abs(data[training.name]["before"] - theory.pre_head_weights(MODEL, training.scheme)).max()
-        )
-        for training in TRAININGS
-        if training.name in data
+        name: float(np.abs(found["before"] - theory.pre_head_weights(FIVE_EQUAL, LAWS[name])).max())
+        for name, found in data.items()
     }
 
 

@@ -10,9 +10,15 @@ from notebooks.figure import apply_style
 from notebooks.panels.shared import AFTER, BEFORE, PALETTE, estimate
 from synthetic import FeatureTraining, TrainedWeights, relative
 from synthetic.features import settings
-from synthetic.features.settings import FIGURE_1_LEFT, FIGURE_1_RIGHT
+from synthetic.features.settings import FIGURE_1_LEFT, FIGURE_1_RIGHT, STRONGEST
 
-STRONGEST = {"left": 0, "right": 1}  # feature of the largest weight, to which all are relative
+PROFILES = {
+    "smoke": {"replicates": 2, "steps_left": 1000, "steps_right": 2000},
+    "quick": {"replicates": 8, "steps_left": 8000, "steps_right": 20_000},
+    "full": {"replicates": 64, "steps_left": 20_000, "steps_right": 60_000},
+}
+"""Networks of each kind, and their steps for the left and the right half of Figure 1."""
+
 MODELS = {"left": FIGURE_1_LEFT, "right": FIGURE_1_RIGHT}
 _NOTE = {"textcoords": "offset points", "fontsize": 8, "color": "0.4"}
 _NETWORKS = {"relu": "ReLU network", "linear": "linear network"}

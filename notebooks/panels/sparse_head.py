@@ -1,35 +1,22 @@
 """Notebook 12: weights, jumps and effective dimensions as the penalty on the head grows."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from matplotlib.figure import Figure
 
 import theory
 from notebooks.figure import apply_style
 from notebooks.panels.shared import AFTER, BEFORE, PALETTE
-from synthetic.features.head_training import Penalty, feature_norms, penalised_minimizer
-from synthetic.features.settings import FOUR_FEATURES
+from synthetic.features.settings import EIGHT_FEATURES, FOUR_FEATURES
+from synthetic.features.sparse_heads import ENCODER, HEAD_DECAY, SparseTraining
 
-EIGHT = theory.FeatureModel(np.linspace(0.5, 2, 8), np.linspace(0, 0.5, 8), 0.4)
-ENCODER, HEAD_DECAY = 0.02, 0.01
+PROFILES = {
+    "smoke": {"penalties": (0.1,), "starts": 2, "points": 12},
+    "quick": {"penalties": (0.0, 0.1, 0.2, 0.3, 0.42, 0.7, 1.1, 1.45), "starts": 16, "points": 120},
+    "full": {"penalties": tuple(j / 20 for j in range(30)), "starts": 64, "points": 400},
+}
+"""Penalties on the head and random starts of the trainings; penalties at which theory alone is drawn."""
+
 EIGHT_ENCODER = 0.01
-
-
-@dataclass(frozen=True)
-class SparseTraining:
-    """One penalised training of `FOUR_FEATURES`."""
-
-    head: float
-    seed: int
-    starts: int = 8
-
-
-def train(point: SparseTraining) -> np.ndarray:
-    """Measured weights (2, k) before and after the head at the best minimum found."""
-    penalty = Penalty(ENCODER, point.head, HEAD_DECAY)
-    layers, _ = penalised_minimizer(FOUR_FEATURES, 4, 4, penalty, point.seed, starts=point.starts)
-    return feature_norms(FOUR_FEATURES, layers)
 
 
 def weights_data(points: list[SparseTraining], trained: list[np.ndarray]) -> dict:
@@ -124,7 +111,7 @@ def dimensions_data(points: int) -> dict:
     """Effective dimensions of eight features by theory (training checks four features and three penalties)."""
     penalty = np.linspace(0, 0.45, points)
     found = [
-        theory.effective_dimensions(EIGHT, theory.SparseHead(EIGHT_ENCODER, head, EIGHT_ENCODER))
+        theory.effective_dimensions(EIGHT_FEATURES, theory.SparseHead(EIGHT_ENCODER, head, EIGHT_ENCODER))
         for head in penalty
     ]
     return {"penalty": penalty, **{name: [getattr(one, name) for one in found] for name in found[0]._fields}}

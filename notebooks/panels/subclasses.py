@@ -6,12 +6,18 @@ from matplotlib.figure import Figure
 import theory
 from notebooks.figure import apply_style
 from notebooks.panels.shared import AFTER, BEFORE, PALETTE, estimate
-from synthetic.features.head_training import feature_norms
-from synthetic.features.population import balanced_start, population_flow
+from synthetic.features.population import aligned_start, weights_along_flow
+from synthetic.features.settings import TWO_CLASS_PAIRS
 from synthetic.features.subclasses import Separability
 from synthetic.features.training import relative
 
-CLASSES = theory.FeatureModel([1.0, 1.0], 0.0, 0.25, dim=6)
+PROFILES = {
+    "smoke": {"members": 2, "steps": 50, "markers": 4},
+    "quick": {"members": 16, "steps": 1000, "markers": 14},
+    "full": {"members": 64, "steps": 10_000, "markers": 30},
+}
+"""Networks and their steps; times in the figure on collapse."""
+
 COLLAPSE_START = 0.6
 
 
@@ -81,22 +87,15 @@ def draw_points(data: dict) -> Figure:
 
 def collapse_data(markers: int, seed: int) -> dict:
     """Weights of class and subclass feature over time in linear layers: theory from the aligned start, and flow."""
-    model = theory.class_pair_model(theory.FeatureModel([1.0, 1.0], 0.0, 0.25), [0])
     fine, coarse = np.geomspace(0.01, 1e4, 120), np.geomspace(0.01, 5e3, markers)
-    rotation = np.linalg.qr(balanced_start([2, 2, 2], 1.0, seed)[0])[0]
-    start = np.sqrt(COLLAPSE_START) * np.array([rotation, rotation.T])
-    state, now, rows = list(start), 0.0, []
-    for time in coarse:
-        state = population_flow(model, state, time - now, rtol=1e-8, method="LSODA")
-        rows.append(feature_norms(model, state))
-        now = time
-    after = theory.learning_curve(model, fine, COLLAPSE_START)
+    start = aligned_start(TWO_CLASS_PAIRS.dim, COLLAPSE_START, seed)
+    after = theory.learning_curve(TWO_CLASS_PAIRS, fine, COLLAPSE_START)
     return {
         "time": fine,
         "after": after,
         "before": np.sqrt(after),
         "time_flow": coarse,
-        "flow": np.array(rows),
+        "flow": weights_along_flow(TWO_CLASS_PAIRS, start, coarse, rtol=1e-8, method="LSODA"),
         "asymptote": theory.collapse_asymptote(theory.FeatureModel([1.0], 1.0, 0.25), fine)._asdict(),
     }
 

@@ -8,9 +8,17 @@ from neural import stream_seed
 from notebooks.figure import apply_style
 from notebooks.panels.shared import PALETTE, estimate
 from synthetic.features.few_shot import Averaging, HardMargin
-from synthetic.features.layer_choice import FewShot, measured_crossing
+from synthetic.features.layer_choice import LayerProbe, measured_crossing
 from synthetic.features.settings import DOWNSTREAM, THREE_FEATURES
 
+PROFILES = {
+    "smoke": {"draws": 200, "points": 5},
+    "quick": {"draws": 4000, "points": 15},
+    "full": {"draws": 40_000, "points": 41},
+}
+"""Draws of labelled samples at each parameter value, spread over the networks, and parameter values."""
+
+NETWORKS = 4  # trained for every parameter value
 LABELS = 8
 CLASSIFIERS = {"averaging": Averaging(), "hard margin": HardMargin()}
 RANGES = {"alpha": (0.05, 0.75), "phi": (0.1, 5.0)}
@@ -26,17 +34,24 @@ def values(vary: str, points: int) -> np.ndarray:
     return (np.geomspace if vary == "phi" else np.linspace)(*RANGES[vary], points)
 
 
-def sweep_points(seed: int, *, points: int, draws: int) -> list[FewShot]:
-    """Few-shot tasks in the order alpha then phi, averaging then hard margin, values rising."""
+def sweep_points(seed: int, *, points: int, draws: int) -> list[LayerProbe]:
+    """Tasks in the order alpha then phi, averaging then hard margin, values rising."""
     tasks = []
     for vary in RANGES:
         for classifier in CLASSIFIERS.values():
             for value in values(vary, points):
                 model = DOWNSTREAM.with_feature(0, **{vary: value})
-                tasks.append(
-                    FewShot(model, theory.layer_weights(model), LABELS, classifier, draws, seed, len(tasks))
-                )
+                tasks.append(_task(model, LABELS, classifier, draws, seed, len(tasks)))
     return tasks
+
+
+def _task(model, n, classifier, draws, seed, stream):
+    return LayerProbe(model, n, classifier, draws // NETWORKS, seed, stream, networks=NETWORKS)
+
+
+def _gap_of(accuracies):
+    """Accuracy before minus after the head, the draws of all networks in one row."""
+    return (accuracies[..., 0] - accuracies[..., 1]).ravel()
 
 
 def gap_data(results: list[np.ndarray], seed: int, *, points: int, draws: int) -> dict:
@@ -44,13 +59,13 @@ def gap_data(results: list[np.ndarray], seed: int, *, points: int, draws: int) -
 
     Parameters
     ----------
-    results : list of (draws, 2) arrays
-        Of `synthetic.features.layer_choice.few_shot` at `sweep_points`.
+    results : list of (networks, draws, 2) arrays
+        Of `synthetic.features.layer_choice.probe_trained_layers` at `sweep_points`.
     seed : int
         For the bootstrap of the measured crossings.
     """
     measured = np.reshape(
-        [r[:, 0] - r[:, 1] for r in results], (len(RANGES), len(CLASSIFIERS), points, draws)
+        [_gap_of(found) for found in results], (len(RANGES), len(CLASSIFIERS), points, draws)
     )
     rng = np.random.default_rng(stream_seed(seed, "crossing"))
     data = {}
@@ -151,26 +166,24 @@ def samples_data() -> dict:
 
 def samples_points(
     seed: int, data: dict, *, draws: int, shown=(2, 4, 8, 16), width=0.12, points=7
-) -> list[FewShot]:
-    """Few-shot tasks around the exact crossings at a few numbers of labels, in the model of three features."""
+) -> list[LayerProbe]:
+    """Tasks around the exact crossings at a few numbers of labels, in the model of three features."""
     tasks = []
     for n in shown:
         centre = data["exact"][data["n"].index(n)]
         for alpha in np.linspace(centre - width, centre + width, points):
             model = THREE_FEATURES.with_feature(0, alpha=alpha)
-            tasks.append(
-                FewShot(model, theory.layer_weights(model), n, Averaging(), draws, seed, 1000 + len(tasks))
-            )
+            tasks.append(_task(model, n, Averaging(), draws, seed, 1000 + len(tasks)))
     return tasks
 
 
-def add_measured_crossings(data: dict, tasks: list[FewShot], results: list[np.ndarray], seed: int) -> dict:
+def add_measured_crossings(data: dict, tasks: list[LayerProbe], results: list[np.ndarray], seed: int) -> dict:
     """`data` with the measured crossing and its 95% interval for every number of labels among the tasks."""
     rng = np.random.default_rng(stream_seed(seed, "crossing by labels"))
     measured = {}
     for n in dict.fromkeys(task.n for task in tasks):
         chosen = [i for i, task in enumerate(tasks) if task.n == n]
-        gaps = np.array([results[i][:, 0] - results[i][:, 1] for i in chosen])
+        gaps = np.array([_gap_of(results[i]) for i in chosen])
         crossing = measured_crossing([tasks[i].model.alpha[0] for i in chosen], gaps, rng=rng)
         if crossing is not None:
             measured[str(n)] = list(crossing)

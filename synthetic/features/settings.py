@@ -29,6 +29,9 @@ THREE_FEATURES = FeatureModel(phi=[1.0, 0.5, 1.5], alpha=[0.1, 0.1, 0.5], sigma=
 FOUR_FEATURES = FeatureModel(phi=[0.5, 0.8, 1.2, 1.6], alpha=[0.1, 0.3, 0.2, 0.0], sigma=0.4)
 """A generic model for training on the population loss."""
 
+SEVEN_STRENGTHS = FeatureModel(phi=[0.1, 0.2, 0.3, 0.45, 0.7, 1.1, 1.7], alpha=0.2, sigma=0.3)
+"""Equal disruption, strengths on both sides of the noise."""
+
 FIVE_EQUAL = FeatureModel(1.0, [0.0, 0.2, 0.4, 0.55, 0.7], 0.4)
 """Five features of one strength, so that weights differ by disruption alone (the head schemes side by side)."""
 

@@ -7,8 +7,16 @@ from sklearn.svm import SVC
 
 from neural import torch_generator
 from synthetic import Averaging, HardMargin, accuracy_of, few_shot_accuracies, sample_inputs
-from synthetic.features.layer_choice import FewShot, few_shot, measured_crossing
+from synthetic.features.layer_choice import (
+    LayerProbe,
+    measured_crossing,
+    probe_trained_layers,
+    train_probed_networks,
+)
+from synthetic.features.population import feature_norms
+from theory.features.averaging import averaging_accuracy
 from theory.features.model import FeatureModel
+from theory.features.spectral import layer_weights
 
 MODEL = FeatureModel([1.0, 0.7, 1.3, 0.9, 1.1], 0.2, 0.5)
 
@@ -70,17 +78,45 @@ def test_representations_share_their_draws():
     ],
 )
 def test_bad_input(changes, message):
-    arguments = dict(model=MODEL, weights=np.ones((1, 5)), target=0, n=3, classifier=Averaging(), repeats=5)
+    arguments = dict(model=MODEL, encoders=np.ones((1, 5)), target=0, n=3, classifier=Averaging(), repeats=5)
     with pytest.raises(ValueError, match=message):
         few_shot_accuracies(**{**arguments, **changes}, generator=torch_generator(0))
 
 
-def test_sweep_point_is_the_same_task():
-    point = FewShot(MODEL, np.ones((1, 5)), 3, HardMargin(), draws=6, seed=1, stream=2)
-    expected = few_shot_accuracies(
-        MODEL, np.ones((1, 5)), 0, 3, HardMargin(), repeats=6, generator=torch_generator(1, "few shot", 2)
+def test_a_matrix_with_the_gram_matrix_of_weights_is_as_accurate_as_they_are(seed):
+    """Both classifiers see a rotation of the same representation; noise outside the features counts for a matrix."""
+    model = FeatureModel([1.0, 0.7, 1.3, 0.9, 1.1], 0.2, 0.5, dim=7)
+    weights = np.array([0.9, 0.4, 1.2, 0.3, 0.6])
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))[0]
+    diagonal = np.hstack([np.diag(weights), np.zeros((5, 2))])
+    for classifier in (Averaging(), HardMargin()):
+        accuracy = few_shot_accuracies(
+            model,
+            [weights, rotation @ diagonal, np.hstack([np.diag(weights), np.ones((5, 2))])],
+            0,
+            3,
+            classifier,
+            repeats=50,
+            generator=torch_generator(seed, "gram"),
+        )
+        np.testing.assert_allclose(accuracy[:, 0], accuracy[:, 1], atol=1e-7)
+        assert accuracy[:, 0].mean() > accuracy[:, 2].mean()
+
+
+def test_layers_are_probed_with_the_weights_of_the_trained_networks(seed):
+    """Feature weights of the layers are s^(l/L); the networks differ, and so do their draws."""
+    point = LayerProbe(MODEL, 3, Averaging(), draws=400, seed=seed, stream=2, depth=3, networks=2)
+    layers = train_probed_networks(MODEL, 3, 2, seed)
+    np.testing.assert_allclose(
+        feature_norms(MODEL, layers), layer_weights(MODEL, 3)[:, None].repeat(2, 1), atol=1e-5
     )
-    np.testing.assert_array_equal(few_shot(point), expected)
+    assert np.abs(layers[0][0] - layers[0][1]).max() > 0.01
+    accuracy = probe_trained_layers(point)
+    assert accuracy.shape == (2, 400, 3)
+    assert not np.any(accuracy[0] == accuracy[1])
+    exact = averaging_accuracy(MODEL, layer_weights(MODEL, 3), 0, 3)
+    error = accuracy.std(axis=(0, 1)) / np.sqrt(800)
+    np.testing.assert_array_less(np.abs(accuracy.mean(axis=(0, 1)) - exact), 5 * error)
 
 
 def test_measured_crossing_covers_the_true_one(seed):

@@ -2,33 +2,29 @@
 
 import numpy as np
 import pytest
+import torch
 
 from synthetic.features.population import (
+    aligned_start,
     balanced_start,
     end_to_end,
-    population_descent,
+    feature_norms,
+    isotropic_start,
+    layer_difference,
     population_flow,
     population_gradient,
     population_loss,
-    population_runge_kutta,
     random_start,
     smallest_norm_minimizer,
+    stack_starts,
+    train_to_rest,
+    weights_along_flow,
 )
 from theory.features.model import FeatureModel
-from theory.features.spectral import spectral_loss, spectral_minimizer, spectral_minimum
+from theory.features.spectral import spectral_loss, spectral_minimizer
 
 MODEL = FeatureModel([0.5, 1.0, 1.5], [0.1, 0.2, 0.3], 0.4, dim=4)
 OTHER = FeatureModel([0.7, 0.9, 1.2], [0.3, 0.1, 0.2], 0.3, dim=4)
-
-
-def stack(widths, scale, seed, members):
-    """Starts of many networks, one stream each."""
-    return [
-        np.stack(layers)
-        for layers in zip(
-            *(random_start(widths, scale, 1000 * seed + i) for i in range(members)), strict=True
-        )
-    ]
 
 
 @pytest.mark.parametrize("widths", [[4, 3], [4, 5, 3], [4, 5, 6, 2]])
@@ -49,7 +45,7 @@ def test_balanced_start_is_balanced(seed):
     layers = balanced_start([4, 6, 5, 3], 0.3, seed)
     assert [layer.shape for layer in layers] == [(6, 4), (5, 6), (3, 5)]
     for lower, upper in zip(layers[:-1], layers[1:], strict=True):
-        np.testing.assert_allclose(lower @ lower.T, upper.T @ upper, atol=1e-14)
+        np.testing.assert_allclose(layer_difference([lower, upper]), 0, atol=1e-14)
 
 
 def test_flow_descends_and_the_heads_rate_counts(seed):
@@ -76,7 +72,8 @@ def test_smallest_norm_does_not_depend_on_the_start():
 
 
 def test_stacks_and_models_of_their_own_are_networks_one_by_one(seed):
-    layers, models = stack([4, 5, 6, 3], 0.5, seed, 2), [MODEL, OTHER]
+    layers = stack_starts(random_start, [4, 5, 6, 3], 0.5, [seed, seed + 1000])
+    models = [MODEL, OTHER]
     gradient, loss = population_gradient(models, layers), population_loss(models, layers)
     for member, model in enumerate(models):
         alone = [layer[member] for layer in layers]
@@ -87,66 +84,45 @@ def test_stacks_and_models_of_their_own_are_networks_one_by_one(seed):
             np.testing.assert_allclose(part[member], expected, rtol=1e-11, atol=1e-13)
 
 
-def test_descent_reaches_the_minimum_that_the_closed_form_names(seed):
-    """A gap of 1e-12 leaves the metric within its root over the curvature, below 1e-5."""
-    models = [MODEL, OTHER, MODEL]
-    minima = [spectral_minimum(model, 2) for model in models]
-    found = population_descent(models, stack([4, 6, 2], 0.3, seed, 3), minima, rate=0.01, tolerance=1e-12)
-    assert np.all(found.gap <= 1e-12) and len(set(found.steps)) > 1
-    for model, network in zip(models, end_to_end(found.layers), strict=True):
-        metric = spectral_minimizer(model.cov, model.cross_cov, 2)
-        np.testing.assert_allclose(network.T @ network, metric, atol=1e-5)
+@pytest.mark.parametrize(("depth", "outputs"), [(2, 3), (4, 3), (2, 2)])
+def test_trained_to_rest_is_the_minimum_that_the_closed_form_names(depth, outputs, seed):
+    """From a balanced start every network ends at the one metric of least loss, whatever the others do."""
+    widths = [4] * depth + [outputs]
+    start = stack_starts(balanced_start, widths, 0.7, range(seed, seed + 3), power=2 / depth)
+    network = end_to_end(train_to_rest(MODEL, start))
+    metric = spectral_minimizer(MODEL.cov, MODEL.cross_cov, outputs)
+    np.testing.assert_allclose(network.mT @ network, np.broadcast_to(metric, (3, 4, 4)), atol=1e-5)
 
 
-def test_a_member_does_not_depend_on_the_others(seed):
-    start, minimum = stack([4, 6, 2], 0.3, seed, 3), spectral_minimum(MODEL, 2)
-    together = population_descent(MODEL, start, minimum, rate=0.01)
-    alone = population_descent(MODEL, [layer[1:2] for layer in start], minimum, rate=0.01)
-    assert alone.steps[0] == together.steps[1]
-    for one, many in zip(alone.layers, together.layers, strict=True):
-        np.testing.assert_allclose(one[0], many[1], rtol=0, atol=1e-12)
+def test_training_that_does_not_come_to_rest_is_an_error(seed):
+    start = balanced_start([4, 4, 3], 0.3, seed)
+    with pytest.raises(RuntimeError, match=r"gradient .* after time 25, wanted 1e-15"):
+        train_to_rest(MODEL, start, tolerance=1e-15, longest=20.0)
 
 
-@pytest.mark.parametrize(
-    ("minimum", "settings", "message"),
-    [
-        (
-            -100.0,
-            {"steps": 200},
-            r"member [0-2] is 9\.\de\+01 above the minimum after 200 steps, wanted 1e-08",
-        ),
-        (-100.0, {"rate": 50.0}, "(nan|inf) above the minimum after 50 steps"),
-    ],
-)
-def test_descent_that_does_not_arrive_is_an_error(minimum, settings, message, seed):
-    with pytest.raises(RuntimeError, match=message):
-        population_descent(MODEL, stack([4, 6, 2], 0.3, seed, 3), minimum, **settings)
+def test_the_loss_of_tensors_is_that_of_arrays_and_has_its_gradient(seed):
+    layers = random_start([4, 5, 3], 0.5, seed)
+    tensors = [torch.tensor(layer, requires_grad=True) for layer in layers]
+    loss = population_loss(MODEL, tensors)
+    assert loss.item() == pytest.approx(population_loss(MODEL, layers), rel=1e-14)
+    loss.backward()
+    for tensor, expected in zip(tensors, population_gradient(MODEL, layers), strict=True):
+        np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [({"start": random_start([4, 3], 0.1, 0)}, "start must be stacks"), ({"rate": 0.0}, "rate must lie in"),
-     ({"momentum": 1.0}, r"momentum must lie in \[0, 1\)"), ({"tolerance": -1.0}, "tolerance must lie in")],
-)  # fmt: skip
-def test_descent_refuses_what_it_cannot_do(changed, message):
-    with pytest.raises(ValueError, match=message):
-        population_descent(MODEL, **{"start": stack([4, 3], 0.1, 0, 2), "minimum": 0.0} | changed)
+def test_a_path_is_one_flow_seen_at_several_times(seed):
+    start = aligned_start(4, 0.3, seed)
+    np.testing.assert_allclose(end_to_end(start), 0.3 * np.eye(4), atol=1e-14)
+    weights = weights_along_flow(MODEL, start, [0.0, 0.4, 1.0])
+    np.testing.assert_allclose(weights[0], np.sqrt(0.3) ** np.array([[1], [2]]) * np.ones(3), atol=1e-12)
+    np.testing.assert_allclose(
+        weights[2], feature_norms(MODEL, population_flow(MODEL, start, 1.0)), atol=1e-8
+    )
 
 
-def test_runge_kutta_is_the_flow_to_fourth_order(seed):
-    """Halving the step divides the error by 16 (order 4 to 4.2 over eight seeds); stacks, models of their own."""
-    start, models = stack([4, 4, 3], 0.3, seed, 2), [MODEL, OTHER]
-    exact = population_flow(models, start, 1.0, head_rate=2.0, rtol=1e-12)
-    errors = []
-    for steps in (200, 400):
-        layers = population_runge_kutta(models, start, 1.0, steps=steps, head_rate=2.0)
-        errors.append(max(np.abs(a - b).max() for a, b in zip(layers, exact, strict=True)))
-    assert errors[1] < 1e-6
-    assert np.log2(errors[0] / errors[1]) == pytest.approx(4, abs=0.4)
-    one = population_flow(OTHER, [layer[1] for layer in start], 1.0, head_rate=2.0, rtol=1e-12)
-    np.testing.assert_allclose(exact[0][1], one[0], atol=1e-9)
-
-
-def test_steps_that_are_too_long_are_an_error(seed):
-    with pytest.raises(RuntimeError, match="not finite with steps of 2"):
-        population_runge_kutta(MODEL, random_start([4, 4, 3], 0.5, seed), 200.0, steps=100)
+@pytest.mark.parametrize("width", [3, 4, 6])
+def test_isotropic_start_has_orthonormal_rows_or_columns(width, seed):
+    first = isotropic_start(4, width, 0.7, seed)
+    assert first.shape == (width, 4)
+    gram = first @ first.T if width < 4 else first.T @ first
+    np.testing.assert_allclose(gram, 0.49 * np.eye(min(width, 4)), atol=1e-12)
