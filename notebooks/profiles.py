@@ -54,59 +54,10 @@ _HEADS = {
 _LAWS = {"energy_step": 0.005, "energy_time": 0.8}
 
 SETTINGS = {
-    "01_layer_weights": {
-        "smoke": {"replicates": 2, "steps": 1500},
-        "quick": {"replicates": 16, "steps": 8000},
-        "full": {"replicates": 64, "steps": 30_000},
-    },
-    "02_relu_feature_weights": {
-        "smoke": {"replicates": 2, "steps_left": 1000, "steps_right": 2000},
-        "quick": {"replicates": 8, "steps_left": 8000, "steps_right": 20_000},
-        "full": {"replicates": 64, "steps_left": 20_000, "steps_right": 60_000},
-    },
-    "03_when_before_wins": {
-        "smoke": {"draws": 200, "points": 5},
-        "quick": {"draws": 4000, "points": 15},
-        "full": {"draws": 40_000, "points": 41},
-    },
-    "04_best_layer": {
-        "smoke": {"draws": 200, "depth": 4},
-        "quick": {"draws": 4000, "depth": 8},
-        "full": {"draws": 40_000, "depth": 16},
-    },
     "05_digits_on_photographs": {
         "smoke": {"p_drops": (0.0, 1.0), "members": 2, "epochs": 2, "width": 16},
         "quick": {"p_drops": (0.0, 0.25, 0.5, 0.75, 1.0), "members": 4, "epochs": 10, "width": 16},
         "full": {"p_drops": (0.0, 0.25, 0.5, 0.75, 1.0), "members": 32, "epochs": 40, "width": 32},
-    },
-    "09_absent_features": {
-        "smoke": {"points": 3, "markers": 3},
-        "quick": {"points": 12, "markers": 12},
-        "full": {"points": 40, "markers": 40},
-    },
-    "10_subclasses": {
-        "smoke": {"members": 2, "steps": 50, "markers": 4},
-        "quick": {"members": 16, "steps": 1000, "markers": 14},
-        "full": {"members": 64, "steps": 10_000, "markers": 30},
-    },
-    "11_one_law": {
-        "smoke": {"schemes": 4},
-        "quick": {"schemes": 8},
-        "full": {"schemes": 8},
-    },
-    "12_sparse_head": {
-        "smoke": {"penalties": (0.1,), "starts": 2, "points": 12},
-        "quick": {
-            "penalties": (0.0, 0.1, 0.2, 0.3, 0.42, 0.7, 1.1, 1.45),
-            "starts": 16,
-            "points": 120,
-        },
-        "full": {"penalties": tuple(j / 20 for j in range(30)), "starts": 64, "points": 400},
-    },
-    "13_null_space": {
-        "smoke": {"steps": (0.1, 0.05), "most": 1, "step": 0.02, "starts": 2},
-        "quick": {"steps": (0.025, 0.0125, 0.00625), "most": 5, "step": 0.008, "starts": 8},
-        "full": {"steps": (0.025, 0.0125, 0.00625, 0.003125), "most": 6, "step": 0.002, "starts": 40},
     },
     "14_figure3_digits": {
         "smoke": {

@@ -3,12 +3,15 @@
 import numpy as np
 
 from notebooks.panels import absent_features, null_space, one_law, sparse_head, subclasses
+from synthetic.features.head_schemes import SCHEMES, train_scheme
+from synthetic.features.sparse_heads import SparseTraining, train_sparse
 
 
-def test_every_dot_of_the_one_law_lies_on_its_line():
-    data = one_law.law_data([one_law.train(training) for training in one_law.TRAININGS])
+def test_every_dot_of_the_one_law_lies_on_its_line(seed):
+    points = one_law.sweep_points(seed, schemes=8)
+    data = one_law.law_data(points, [train_scheme(point) for point in points])
     errors = one_law.largest_error(data)
-    assert len(errors) == len(one_law.TRAININGS) == 8
+    assert list(errors) == list(SCHEMES) == list(one_law.LAWS)
     assert max(errors.values()) < 1e-6
     assert len(one_law.draw_law(data).axes[0].lines) == 16
 
@@ -29,8 +32,8 @@ def test_collapse_flow_lies_on_the_learning_curves(seed):
 
 
 def test_sparse_training_reaches_the_global_minimum(seed):
-    point = sparse_head.SparseTraining(0.1, seed)
-    data = sparse_head.weights_data([point], [sparse_head.train(point)])
+    point = SparseTraining(0.1, seed)
+    data = sparse_head.weights_data([point], [train_sparse(point)])
     for layer, name in enumerate(("before", "after")):
         line = [np.interp(0.1, data["penalty"], data[name][:, i]) for i in range(4)]
         np.testing.assert_allclose(data["trained"][0, layer], line, atol=1e-2)
