@@ -1,5 +1,7 @@
 """Notebook 10: classes with subclasses inside them, before and after the head."""
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -89,7 +91,8 @@ def collapse_data(markers: int, seed: int) -> dict:
     """Weights of class and subclass feature over time in linear layers: theory from the aligned start, and flow."""
     fine, coarse = np.geomspace(0.01, 1e4, 120), np.geomspace(0.01, 5e3, markers)
     start = aligned_start(TWO_CLASS_PAIRS.dim, COLLAPSE_START, seed)
-    after = theory.learning_curve(TWO_CLASS_PAIRS, fine, COLLAPSE_START)
+    model = theory.class_pair_model(replace(TWO_CLASS_PAIRS, alpha=0.0), [0])
+    after = theory.learning_curve(model, fine, COLLAPSE_START)
     return {
         "time": fine,
         "after": after,

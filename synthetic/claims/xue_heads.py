@@ -88,8 +88,9 @@ def _measure_finite_time(seed):
 
 def _predict_finite_time(seed):
     """Control: the minimum, where subclass features are gone."""
-    after = theory.learning_curve(CLASS_PAIRS, FINITE_TIMES, FINITE_START)
-    limit = np.tile(theory.layer_weights(CLASS_PAIRS).ravel(), len(FINITE_TIMES))
+    model = theory.class_pair_model(replace(CLASS_PAIRS, alpha=0.0), [0])
+    after = theory.learning_curve(model, FINITE_TIMES, FINITE_START)
+    limit = np.tile(theory.layer_weights(model).ravel(), len(FINITE_TIMES))
     return Prediction(np.stack([np.sqrt(after), after], axis=1).ravel(), limit)
 
 
