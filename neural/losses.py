@@ -1,13 +1,15 @@
 """Losses on the embeddings of two views: contrastive ones first, then those that need no negatives.
 
-Every loss takes an optional leading member axis and returns one value per member.
+Every loss takes an optional leading member axis and returns one value per member. Losses that scale embeddings to
+unit length treat an embedding of zeros as one that has no direction: its cosine with every other is 0, and no
+gradient flows into it.
 """
 
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, normalize, relu
+from torch.nn.functional import relu
 
 from neural.checks import check_choice, check_not_negative, check_positive
 
@@ -85,7 +87,7 @@ def info_nce(z1: Tensor, z2: Tensor, temperature: float | Tensor, similarity: Si
     check_choice("similarity", similarity, ("inner", "cosine", "euclidean"))
     scale = _inverse_temperature(temperature)
     if similarity == "cosine":
-        z1, z2 = normalize(z1, dim=-1), normalize(z2, dim=-1)
+        z1, z2 = _to_unit_length(z1), _to_unit_length(z2)
     logits = z1 @ z2.mT
     if similarity == "euclidean":
         logits = logits - z2.square().sum(-1).unsqueeze(-2) / 2
@@ -125,7 +127,7 @@ def nt_xent(z1: Tensor, z2: Tensor, temperature: float | Tensor) -> Tensor:
     """
     _check_pair(z1, z2)
     batch = z1.shape[-2]
-    logits = _cosines(torch.cat([z1, z2], -2)) * _inverse_temperature(temperature)
+    logits = _cosine_logits(torch.cat([z1, z2], -2), temperature)
     positives = logits.diagonal(batch, -2, -1)
     return logits.logsumexp(-1).mean(-1) - positives.mean(-1)
 
@@ -171,7 +173,7 @@ def supervised_contrastive(z: Tensor, labels: Tensor, temperature: float | Tenso
     count = positive.sum(-1)
     if not bool((count > 0).any(-1).all()):
         raise ValueError("labels must hold at least two rows of the same class in every member")
-    logits = _cosines(z) * _inverse_temperature(temperature)
+    logits = _cosine_logits(z, temperature)
     attraction = logits.masked_fill(~positive, 0).sum(-1) / count.clamp(min=1)
     per_anchor = (logits.logsumexp(-1) - attraction) * (count > 0)
     return per_anchor.sum(-1) / (count > 0).sum(-1)
@@ -202,7 +204,7 @@ def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:
     Source: paper (SimSiam, Chen and He, 2021, equations 1 and 3).
     """
     _check_pair(prediction, target)
-    return -cosine_similarity(prediction, target.detach(), dim=-1).mean(-1)
+    return -(_to_unit_length(prediction) * _to_unit_length(target.detach())).sum(-1).mean(-1)
 
 
 def barlow_twins(z1: Tensor, z2: Tensor, trade_off: float = 0.005, *, eps: float = 1e-5) -> Tensor:
@@ -299,17 +301,27 @@ def vicreg(
     return loss
 
 
-def _cosines(z: Tensor) -> Tensor:
-    """Pairwise cosines (..., B, B) with -inf on the diagonal."""
-    z = normalize(z, dim=-1)
+def _cosine_logits(z: Tensor, temperature: float | Tensor) -> Tensor:
+    """Pairwise cosines over the temperature (..., B, B), with -inf on the diagonal.
+
+    The diagonal is masked after the division: masked before, its gradient by the temperature would be NaN.
+    """
+    z = _to_unit_length(z)
     itself = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)
-    return (z @ z.mT).masked_fill(itself, -torch.inf)
+    return (z @ z.mT * _inverse_temperature(temperature)).masked_fill(itself, -torch.inf)
+
+
+def _to_unit_length(z: Tensor) -> Tensor:
+    """Rows divided by their lengths. A row of zeros has no direction: it stays zero and has no gradient."""
+    length = torch.linalg.vector_norm(z, dim=-1, keepdim=True)
+    zero = length == 0
+    return (z / length.masked_fill(zero, 1)).masked_fill(zero, 0)
 
 
 def _inverse_temperature(temperature: float | Tensor) -> float | Tensor:
     if isinstance(temperature, Tensor):
-        if not bool((temperature > 0).all()):
-            raise ValueError(f"temperature must be > 0, got {temperature.tolist()}")
+        if not bool(((temperature > 0) & (temperature < torch.inf)).all()):
+            raise ValueError(f"temperature must be > 0 and finite, got {temperature.tolist()}")
         return (1 / temperature)[..., None, None]
     check_positive("temperature", temperature)
     return 1 / temperature

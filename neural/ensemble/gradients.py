@@ -17,8 +17,6 @@ from neural.losses import info_nce, nt_xent, spectral, supervised_contrastive
 
 Loss = str | Callable[[Tensor, Tensor, Tensor], Tensor]
 
-_SHORTEST = 1e-12  # length below which `torch.nn.functional.normalize` divides by this instead
-
 
 class SpectralGradient:
     r"""Gradient of `neural.losses.spectral`.
@@ -240,7 +238,8 @@ class _CosineGradient:
         for z, view in zip((z1, z2), self._views, strict=True):
             lengths = self._lengths[..., view]
             torch.linalg.vector_norm(z, dim=1, keepdim=True, out=lengths)
-            torch.div(z, lengths.clamp_(min=_SHORTEST), out=self._units[..., view])
+            # An embedding of zeros has no direction: divided by infinity it stays zero, and so does its gradient.
+            torch.div(z, lengths.masked_fill_(lengths == 0, torch.inf), out=self._units[..., view])
         torch.div(self._units, temperature, out=self._scaled)
         self._logits.baddbmm_(self._scaled.mT, self._units, beta=0)
         self._logits.diagonal(dim1=-2, dim2=-1).fill_(-torch.inf)

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import skip_init
 
 from neural.checks import check_integer, check_positive
+from neural.measures.spectra import as_array
 from neural.models.encoders import initialise
 
 
@@ -172,6 +173,7 @@ def few_shot_probe(train_x, train_y, test_x, test_y, *, per_class: int, rng, dra
     if not 1 <= per_class <= smallest:
         raise ValueError(f"per_class must be in [1, {smallest}] (smallest class), got {per_class}")
     classes, train_x, test_x = np.unique(train_y), _unit(train_x), _unit(test_x)
+    check_integer("draws", draws, 1)
     correct = []
     for _ in range(draws):
         means = [train_x[rng.choice(group, per_class, replace=False)].mean(axis=0) for group in members]
@@ -218,11 +220,20 @@ def group_probe(
     Raises
     ------
     ValueError
-        As for `linear_probe`, and when a group has fewer points than asked for.
+        As for `linear_probe`, when a group has fewer points than asked for, when the groups are not one for each
+        point, or when a group occurs in one half only.
     """
     train_x, train_y, test_x, test_y = _checked(train_x, train_y, test_x, test_y)
-    train_group, test_group = np.asarray(train_group), np.asarray(test_group)
+    check_integer("draws", draws, 1)
+    check_positive("C", C)
+    train_group, test_group = as_array(train_group), as_array(test_group)
+    for name, group, y in (("train_group", train_group, train_y), ("test_group", test_group, test_y)):
+        if group.shape != y.shape:
+            raise ValueError(f"{name} must have one group per label, shape {y.shape}, got {group.shape}")
     groups = np.unique(train_group)
+    if not np.array_equal(groups, np.unique(test_group)):
+        only = np.setxor1d(groups, test_group).tolist()
+        raise ValueError(f"train_group and test_group must hold the same groups, but one alone holds {only}")
     members = [np.flatnonzero(train_group == group) for group in groups]
     smallest = min(map(len, members))
     if not 1 <= per_group <= smallest:
@@ -246,8 +257,8 @@ def _accuracy(classifier, train_x, train_y, test_x, test_y) -> float:
 
 
 def _checked(train_x, train_y, test_x, test_y) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    train_x, test_x = (np.asarray(x, dtype=np.float64) for x in (train_x, test_x))
-    train_y, test_y = np.asarray(train_y), np.asarray(test_y)
+    train_x, test_x = (as_array(x).astype(np.float64) for x in (train_x, test_x))
+    train_y, test_y = as_array(train_y), as_array(test_y)
     for name, x, y in (("train", train_x, train_y), ("test", test_x, test_y)):
         if x.ndim != 2 or y.shape != x.shape[:1] or not len(x):
             raise ValueError(

@@ -1,13 +1,65 @@
-"""Spectra and ranks of representations: numpy in, numpy out."""
+"""Spectra and ranks of representations."""
+
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+
+_ROUND_OFF = (
+    16  # units in the last place by which equal features may differ after a sum of some hundred terms
+)
+
+
+def as_array(values: Any) -> np.ndarray:
+    """Numpy array of a list, an array or a torch tensor, on any device and of any precision.
+
+    Parameters
+    ----------
+    values : array_like or torch.Tensor
+
+    Returns
+    -------
+    ndarray
+        Numbers of half precision (float16, bfloat16) become float32, because numpy's linear algebra has no half.
+    """
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    array = np.asarray(values)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def centre(z: ArrayLike) -> np.ndarray:
+    """Rows minus their mean, in float64 whatever the precision of z.
+
+    The mean of many float32 rows that hardly differ is less exact than the differences between them. A column that
+    varies by no more than the round-off of its own precision is constant, and becomes exactly zero.
+
+    Parameters
+    ----------
+    z : (n, p) array or tensor
+
+    Returns
+    -------
+    (n, p) float64 array
+
+    Raises
+    ------
+    ValueError
+        If z is not a finite matrix.
+    """
+    given = _matrix(z)
+    rows = given.astype(np.float64)
+    centred = rows - rows.mean(axis=0)
+    round_off = _ROUND_OFF * np.finfo(given.dtype).eps * np.abs(rows).max(axis=0)
+    return np.where(np.abs(centred).max(axis=0) <= round_off, 0.0, centred)
 
 
 def spectrum(z: ArrayLike) -> np.ndarray:
     """Eigenvalues of the covariance of the rows, in descending order.
 
-    Computed as s^2/n from the singular values s of the centred rows, so they are never negative.
+    They are s^2/n with s the singular values of the centred rows (see `centre`), so they are never negative.
 
     Parameters
     ----------
@@ -27,7 +79,7 @@ def spectrum(z: ArrayLike) -> np.ndarray:
     rows = _matrix(z)
     if rows.shape[0] < 2:
         raise ValueError(f"z must have at least 2 rows, got {rows.shape[0]}")
-    singular = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
+    singular = np.linalg.svd(centre(rows), compute_uv=False)
     eigenvalues = np.zeros(rows.shape[1])
     eigenvalues[: singular.size] = singular**2 / rows.shape[0]
     return eigenvalues
@@ -64,22 +116,22 @@ def effective_rank(z: ArrayLike) -> float:
 
     Parameters
     ----------
-    z : (n, p) array, not all zero
+    z : (n, p) array
+        For the rank of the variation around the mean, `centre(z)`.
 
     Returns
     -------
     float
-        Between 1 and min(n, p).
+        Between 1 and min(n, p); 0 if z is all zero.
 
     Raises
     ------
     ValueError
-        If z is not a finite matrix or is all zero.
+        If z is not a finite matrix.
     """
     singular = _singular_values(z)
-    q = singular / singular.sum()
-    q = q[q > 0]
-    return float(np.exp(-np.sum(q * np.log(q))))
+    q = singular[singular > 0] / max(singular.sum(), np.finfo(float).tiny)
+    return float(np.exp(-np.sum(q * np.log(q)))) if q.size else 0.0
 
 
 def participation_ratio(eigenvalues: ArrayLike) -> float:
@@ -87,24 +139,24 @@ def participation_ratio(eigenvalues: ArrayLike) -> float:
 
     Parameters
     ----------
-    eigenvalues : (p,) array, >= 0, not all zero
+    eigenvalues : (p,) array, >= 0
         For instance `spectrum(z)`, or squared feature weights.
 
     Returns
     -------
     float
-        Between 1 and p.
+        Between 1 and p; 0 if all eigenvalues are 0.
 
     Raises
     ------
     ValueError
-        If eigenvalues is not a finite non-negative vector with a positive entry.
+        If eigenvalues is not a finite non-negative vector.
     """
     values = np.asarray(eigenvalues, dtype=np.float64)
-    if values.ndim != 1 or not np.all(np.isfinite(values)) or np.any(values < 0) or not np.any(values > 0):
-        raise ValueError(
-            f"eigenvalues must be a finite vector >= 0 with a positive entry, got {eigenvalues!r}"
-        )
+    if values.ndim != 1 or not values.size or not np.all(np.isfinite(values)) or np.any(values < 0):
+        raise ValueError(f"eigenvalues must be a finite vector >= 0, got {eigenvalues!r}")
+    if not values.any():
+        return 0.0
     shares = values / values.max()
     return float(shares.sum() ** 2 / np.sum(shares**2))
 
@@ -114,24 +166,24 @@ def stable_rank(z: ArrayLike) -> float:
 
     Parameters
     ----------
-    z : (n, p) array, not all zero
+    z : (n, p) array
 
     Returns
     -------
     float
-        Between 1 and the rank.
+        Between 1 and the rank; 0 if z is all zero.
 
     Raises
     ------
     ValueError
-        If z is not a finite matrix or is all zero.
+        If z is not a finite matrix.
     """
     singular = _singular_values(z)
-    return float(np.sum((singular / singular[0]) ** 2))
+    return float(np.sum((singular / singular[0]) ** 2)) if singular[0] > 0 else 0.0
 
 
 def _matrix(z: ArrayLike) -> np.ndarray:
-    rows = np.asarray(z)
+    rows = as_array(z)
     if rows.ndim != 2 or rows.size == 0:
         raise ValueError(f"z must be a non-empty (n, p) matrix, got shape {rows.shape}")
     if not np.issubdtype(rows.dtype, np.floating):
@@ -142,7 +194,4 @@ def _matrix(z: ArrayLike) -> np.ndarray:
 
 
 def _singular_values(z: ArrayLike) -> np.ndarray:
-    singular = np.linalg.svd(_matrix(z).astype(np.float64), compute_uv=False)
-    if singular[0] == 0:
-        raise ValueError("z must not be all zero")
-    return singular
+    return np.linalg.svd(_matrix(z).astype(np.float64), compute_uv=False)

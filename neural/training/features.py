@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from neural.data.images import ImageSplit
 from neural.measures.probes import few_shot_probe, knn_probe, linear_probe
-from neural.measures.spectra import effective_rank
+from neural.measures.spectra import centre, effective_rank
 from neural.models.heads import FixedMatrixHead, LinearHead
 from neural.training.methods import CrossEntropyObjective
 from neural.training.pretraining import Pretrained
@@ -153,7 +153,7 @@ def probe_layers(
         scores[name] = {
             "linear": linear_probe(x, y, x_test, y_test),
             "knn": knn_probe(x, y, x_test, y_test),
-            "effective_rank": effective_rank(x - x.mean(axis=0)),
+            "effective_rank": effective_rank(centre(x)),
         }
         if few_shot:
             rng = np.random.default_rng(seed)

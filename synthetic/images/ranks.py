@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.manifold import TSNE
 
-from neural.measures.spectra import effective_rank, numerical_rank, participation_ratio, spectrum, stable_rank
+from neural.measures.spectra import (
+    centre,
+    effective_rank,
+    numerical_rank,
+    participation_ratio,
+    spectrum,
+    stable_rank,
+)
 from neural.training.features import probe_layers
 from synthetic.images.bank import TrainedFeatures
 
@@ -40,13 +47,13 @@ class Ranks:
         found = {}
         probed = probe_layers(features.train, features.test, self.label, LAYERS)
         for layer in LAYERS:
-            centred = features.train.layers[layer] - features.train.layers[layer].mean(axis=0)
+            centred = centre(features.train.layers[layer])
             eigenvalues = spectrum(centred)
             found |= {
                 f"linear_{layer}": probed[layer]["linear"],
                 f"knn_{layer}": probed[layer]["knn"],
                 f"eigenvalues_{layer}": eigenvalues.tolist(),
-                f"numerical_rank_{layer}": numerical_rank(centred),
+                f"numerical_rank_{layer}": numerical_rank(centred.astype(np.float32)),
                 f"effective_rank_{layer}": effective_rank(centred),
                 f"stable_rank_{layer}": stable_rank(centred),
                 f"participation_ratio_{layer}": participation_ratio(eigenvalues),

@@ -6,6 +6,7 @@ from pytorch_metric_learning.losses import NTXentLoss, SupConLoss
 
 from neural.losses import (
     info_nce,
+    negative_cosine,
     nt_xent,
     spectral,
     supervised_contrastive,
@@ -151,7 +152,9 @@ def test_bad_embeddings_are_refused(loss):
         loss(torch.ones(1, 3), torch.ones(1, 3))
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), torch.tensor([0.5, 0.0])])
+@pytest.mark.parametrize(
+    "temperature", [0.0, -1.0, float("nan"), torch.tensor([0.5, 0.0]), torch.tensor([torch.inf, 1.0])]
+)
 def test_bad_temperatures_are_refused(temperature):
     z = torch.ones(2, 4, 3)
     for loss in (info_nce, nt_xent):
@@ -169,3 +172,44 @@ def test_bad_choices_are_refused():
         supervised_contrastive(z, torch.zeros(5), 0.5)
     with pytest.raises(ValueError, match="same class"):
         supervised_contrastive(z, torch.arange(4), 0.5)
+
+
+WITH_A_DIRECTION = {
+    "nt_xent": lambda z1, z2: nt_xent(z1, z2, 0.5),
+    "info_nce": lambda z1, z2: info_nce(z1, z2, 0.5, "cosine"),
+    "supervised": lambda z1, z2: supervised_contrastive(torch.cat([z1, z2]), torch.arange(12) % 3, 0.5),
+    "negative_cosine": lambda z1, z2: (negative_cosine(z1, z2) + negative_cosine(z2, z1)) / 2,
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", WITH_A_DIRECTION)
+def test_an_embedding_of_zeros_has_cosine_zero_and_no_gradient(name, dtype, generator):
+    """The nearest wrong answer is a division by 1e-12: a gradient of 1e10, and NaN in half precision."""
+    z1, z2 = embeddings((6, 3), generator)
+    z1[2] = 0
+    leaves = [z.to(dtype).requires_grad_() for z in (z1, z2)]
+    value = WITH_A_DIRECTION[name](*leaves)
+    value.backward()
+    assert value.isfinite() and not leaves[0].grad[2].any()
+    for leaf in leaves:
+        assert leaf.grad.isfinite().all() and leaf.grad.abs().max() < 10
+    # A row whose cosine with every other is 0: a right angle in two more dimensions gives the same value.
+    padded = [torch.nn.functional.pad(z, (0, 2)) for z in (z1, z2)]
+    padded[0][2, 3] = 1
+    if dtype == torch.float64:
+        torch.testing.assert_close(value.detach(), WITH_A_DIRECTION[name](*padded), rtol=ROUND_OFF, atol=0)
+
+
+@pytest.mark.parametrize("loss", ["info_nce", "nt_xent", "supervised_contrastive"])
+def test_a_learnt_temperature_has_the_gradient_of_finite_differences(loss, generator):
+    z1, z2 = embeddings((3, 5, 4), generator)
+    temperature = torch.tensor([0.2, 0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    of_temperature = {
+        "info_nce": lambda t: info_nce(z1, z2, t, "cosine"),
+        "nt_xent": lambda t: nt_xent(z1, z2, t),
+        "supervised_contrastive": lambda t: supervised_contrastive(
+            torch.cat([z1, z2], 1), torch.arange(10) % 3, t
+        ),
+    }[loss]
+    assert torch.autograd.gradcheck(of_temperature, (temperature,))

@@ -50,11 +50,11 @@ def test_large_logits_do_not_overflow(loss, seed):
 
 @pytest.mark.parametrize("loss", ["nt_xent", "supervised_contrastive"])
 def test_rows_of_zeros_have_the_gradient_of_autograd(loss, seed):
-    """A dead network has embeddings of length zero."""
+    """A network whose units are all dead has embeddings of zeros: they have no direction and get no gradient."""
     z, *rest = case(loss, seed)
     z[:, :, 0, 4] = 0
     expected = by_autograd(loss, z, *rest)
-    assert expected.isfinite().all()
+    assert expected.isfinite().all() and not expected[:, :, 0, 4].any() and expected.abs().max() < 10
     torch.testing.assert_close(by_hand(loss, z, *rest), expected, rtol=ROUND_OFF, atol=ROUND_OFF)
 
 

@@ -176,3 +176,38 @@ def test_group_probe_sees_the_group_that_a_shortcut_fails(rng):
     assert accuracies.shape == (4,) and accuracies.min() == 0 and set(accuracies) <= {0.0, 1.0}
     with pytest.raises(ValueError, match="per_group must be in"):
         group_probe(*data, *data, per_group=400, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"train_group": [0, 1] * 15},
+            r"train_group must have one group per label, shape \(60,\), got \(30,\)",
+        ),
+        ({"test_group": [0, 1]}, r"test_group must have one group per label, shape \(60,\), got \(2,\)"),
+        ({"test_group": [0] * 60}, r"must hold the same groups, but one alone holds \[1\]"),
+        ({"draws": 0}, "draws must be an integer >= 1, got 0"),
+        ({"C": -1.0}, "C must be > 0 and finite, got -1.0"),
+    ],
+)
+def test_group_probe_refuses_groups_that_do_not_fit(change, message, rng):
+    x, y, group = rng.standard_normal((60, 2)), np.arange(60) % 2, [0, 0, 1, 1] * 15
+    good = {"train_x": x, "train_y": y, "train_group": group, "test_x": x, "test_y": y, "test_group": group}
+    assert group_probe(**good, per_group=5, rng=rng).shape == (2,)
+    with pytest.raises(ValueError, match=message):
+        group_probe(**(good | change), per_group=5, rng=rng)
+
+
+def test_few_shot_probe_refuses_no_draws(rng):
+    with pytest.raises(ValueError, match="draws must be an integer >= 1, got 0"):
+        few_shot_probe(**GOOD, per_class=1, rng=rng, draws=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("probe", [linear_probe, knn_probe])
+def test_features_of_every_precision_are_taken(probe, dtype, rng):
+    x, y = cones(rng, 60)
+    x = torch.tensor(x).to(dtype)
+    expected = probe(x.double().numpy(), y, x.double().numpy(), y)
+    assert probe(x, torch.tensor(y), x, y) == expected > 0.9

@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 
-from neural.measures.spectra import effective_rank, numerical_rank, participation_ratio, spectrum, stable_rank
+from neural.measures.spectra import (
+    centre,
+    effective_rank,
+    numerical_rank,
+    participation_ratio,
+    spectrum,
+    stable_rank,
+)
 
 
 @pytest.fixture
@@ -77,11 +85,44 @@ def test_bad_matrices_are_refused(function):
 def test_bad_values_are_refused():
     with pytest.raises(ValueError, match="at least 2 rows"):
         spectrum(np.ones((1, 3)))
-    for function in (effective_rank, stable_rank):
-        with pytest.raises(ValueError, match="must not be all zero"):
-            function(np.zeros((3, 2)))
     with pytest.raises(ValueError, match="tol must be >= 0"):
         numerical_rank(np.eye(2), tol=-1)
-    for values in [[0, 0], [-1, 2], [np.nan, 1], [[1, 2]]]:
+    for values in [[], [-1, 2], [np.nan, 1], [[1, 2]]]:
         with pytest.raises(ValueError, match="eigenvalues must be"):
             participation_ratio(values)
+
+
+@pytest.mark.parametrize("mean", [0.0, 3.0, -50.0])
+def test_nearly_collapsed_float32_features_keep_their_rank(mean, rng):
+    """64 equal directions of standard deviation 1e-3 around a mean that float32 cannot average exactly."""
+    n, p = 20_000, 64
+    z = (mean + 1e-3 * rng.standard_normal((n, p))).astype(np.float32)
+    expected = participation_ratio(np.linalg.eigvalsh(np.cov(z.astype(np.float64).T)).clip(min=0))
+    assert expected > 63
+    assert participation_ratio(spectrum(z)) == pytest.approx(expected, rel=1e-9)
+    assert effective_rank(centre(z)) > 63
+
+
+def test_collapsed_features_have_rank_zero(rng):
+    constant = np.broadcast_to(rng.standard_normal(8).astype(np.float32), (300, 8)).copy()
+    ulp = np.finfo(np.float32).eps * np.abs(constant)
+    round_off = (constant + rng.integers(-4, 5, size=constant.shape) * ulp).astype(np.float32)
+    assert np.linalg.matrix_rank(round_off - round_off.mean(0)) == 8  # what the round-off looks like
+    for z in (constant, round_off, np.zeros((5, 3))):
+        assert not centre(z).any()
+        for rank in (effective_rank, stable_rank, numerical_rank):
+            assert rank(centre(z)) == 0
+        assert participation_ratio(spectrum(z)) == 0
+    visible = constant + 1e-4 * rng.standard_normal(constant.shape).astype(np.float32)
+    assert effective_rank(centre(visible)) > 7
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_tensors_of_every_precision_are_taken(dtype, rng):
+    exact = torch.tensor(rng.integers(-8, 9, size=(40, 5)), dtype=torch.float64)  # exact in all of them
+    exact[:, 4] = exact[:, 0] - exact[:, 1].clamp(-7, 7)
+    z = exact.clone().to(dtype).requires_grad_()
+    for function in (effective_rank, stable_rank):
+        assert function(z) == pytest.approx(function(exact.numpy()), rel=1e-6)
+    np.testing.assert_allclose(spectrum(z), spectrum(exact.numpy()), rtol=1e-6)
+    assert numerical_rank(z) == 5
