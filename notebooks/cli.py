@@ -283,7 +283,7 @@ def _usage_checked(command):
     def run(arguments):
         try:
             return command(arguments)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
             raise UsageError(error) from None
 
     return run

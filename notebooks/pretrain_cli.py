@@ -97,28 +97,42 @@ def probe_run(arguments):
         See `add_probe_arguments`.
     """
     from neural.files import write_atomically
-    from neural.training.features import extract, probe_layers
+    from neural.training.features import extract, fit_probes_to, probe_layers
     from neural.training.pretraining import load_pretrained
     from synthetic.store.versions import recorded_versions
 
     run = load_pretrained(arguments.run / CHECKPOINT, device=arguments.device)
     train, test = (extract(run, split, stages=True) for split in (run.train, run.test))
     labels = arguments.label or list(run.config.data.label_names)
-    scores = {
-        label: probe_layers(
-            train, test, label, tuple(train.layers), few_shot=arguments.few_shot, seed=run.config.seed
-        )
-        for label in labels
-    }
+    scores, notes = {}, {}
+    for label in labels:
+        try:
+            scores[label] = probe_layers(
+                train, test, label, tuple(train.layers), few_shot=arguments.few_shot, seed=run.config.seed
+            )
+        except ValueError as error:
+            notes[f"{label} (left out)"] = str(error)
+            continue
+        neighbours, shots = fit_probes_to(train.labels[label], arguments.few_shot)
+        if (neighbours, shots) != (20, arguments.few_shot):
+            notes[label] = f"few training images: {neighbours} neighbours, {shots} labelled images a class"
+    if not scores:
+        raise ValueError("; ".join(f"{name}: {text}" for name, text in notes.items()))
+    done, epochs = len(run.history), run.config.epochs
+    stopped = (
+        "" if done == epochs else "; the training stopped before its end, projhead train goes on with it"
+    )
     protocol = {
+        "training": f"{done} of {epochs} epochs{stopped}",
         "split": f"fitted on {len(run.train)} training stills, accuracy on {len(run.test)} test stills",
         "linear": "logistic regression, L-BFGS, standardised features, C = 1",
         "knn": "20 neighbours, cosine",
         "few_shot": f"nearest class mean, {arguments.few_shot} a class, mean of 10 draws",
+        **notes,
     }
+    print(format_probes(scores, protocol))
     content = {"protocol": protocol, "versions": recorded_versions(), "scores": scores}
     write_atomically({arguments.run / PROBES: json.dumps(content, indent=1).encode() + b"\n"})
-    print(format_probes(scores, protocol))
     print(f"written: {arguments.run / PROBES}")
     return 0
 
@@ -225,6 +239,13 @@ def _read_fields(arguments):
     for path, value in (("data.root", arguments.root), ("method.label", arguments.label)):
         if value is not None:
             _put(fields, path, value)
+    data = fields.get("data")
+    if isinstance(
+        data, dict
+    ):  # a run is found again from every folder, however its data's folder was written
+        for name in set(data) & {"root", "path", "metadata", "cifar_root", "mnist_root"}:
+            if isinstance(data[name], str):
+                data[name] = str(Path(data[name]).expanduser().resolve())
     return fields
 
 

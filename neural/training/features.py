@@ -129,14 +129,16 @@ def probe_layers(
     label : str
     layers : tuple of str
     few_shot : int >= 0
-        Labelled images of each class for the nearest-class-mean probe, mean over 10 draws; 0 leaves it out.
+        Labelled images of each class for the nearest-class-mean probe, mean over 10 draws; 0 leaves it out. Where a
+        class has fewer training images, that many of each class.
     seed : int
         Of these draws.
 
     Returns
     -------
     dict of layer -> dict
-        `linear` (logistic regression on standardised features, C = 1), `knn` (20 neighbours by cosine),
+        `linear` (logistic regression on standardised features, C = 1), `knn` (20 neighbours by cosine, or all
+        training images where there are fewer),
         `few_shot`, `effective_rank` (centred training features).
     """
     missing = [name for name in layers if name not in train.layers]
@@ -147,15 +149,35 @@ def probe_layers(
         )
     known, known_test = train.labels[label] >= 0, test.labels[label] >= 0
     y, y_test = train.labels[label][known], test.labels[label][known_test]
+    neighbours, shots = fit_probes_to(y, few_shot)
     scores = {}
     for name in layers:
         x, x_test = train.layers[name][known], test.layers[name][known_test]
         scores[name] = {
             "linear": linear_probe(x, y, x_test, y_test),
-            "knn": knn_probe(x, y, x_test, y_test),
+            "knn": knn_probe(x, y, x_test, y_test, k=neighbours),
             "effective_rank": effective_rank(centre(x)),
         }
-        if few_shot:
+        if shots:
             rng = np.random.default_rng(seed)
-            scores[name]["few_shot"] = few_shot_probe(x, y, x_test, y_test, per_class=few_shot, rng=rng)
+            scores[name]["few_shot"] = few_shot_probe(x, y, x_test, y_test, per_class=shots, rng=rng)
     return scores
+
+
+def fit_probes_to(labels: np.ndarray, few_shot: int) -> tuple[int, int]:
+    """Neighbours and labelled images of each class that `probe_layers` uses for these training labels.
+
+    Parameters
+    ----------
+    labels : (n,) int array
+        Below 0 where not known.
+    few_shot : int >= 0
+        Labelled images of each class that are asked for.
+
+    Returns
+    -------
+    neighbours, shots : int
+        20 and `few_shot`, or as many as there are.
+    """
+    counts = np.unique(labels[labels >= 0], return_counts=True)[1]
+    return min(20, int(counts.sum())), min(few_shot, int(counts.min(initial=few_shot)))

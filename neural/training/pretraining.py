@@ -3,137 +3,41 @@
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from neural.checks import check_integer
-from neural.data.augment import Augment
-from neural.data.digits import DigitsOnPhotographs
 from neural.data.images import ImageSplit
 from neural.devices import resolve_device
 from neural.measures.probes import knn_probe
-from neural.measures.spectra import effective_rank
-from neural.models.encoders import EncoderConfig, SmallConvConfig, StagedEncoder
-from neural.models.heads import Head, HeadConfig, MLPConfig, PCAHead
-from neural.models.sparsity import SparsePenalty, needs_fixed_norm
-from neural.seeds import torch_generator
-from neural.training.checkpoints import read_checkpoint, write_checkpoint
-from neural.training.methods import Batch, MethodConfig, Objective, SimCLR
-from neural.training.recipes import changed_fields, check_types, recipe_from_json, recipe_to_json
-from neural.training.schedules import AdamConfig, Joint, ScheduleConfig, Stepper
+from neural.measures.spectra import centre, effective_rank
+from neural.models.encoders import StagedEncoder
+from neural.models.heads import Head, PCAHead
+from neural.models.sparsity import needs_fixed_norm
+from neural.training.checkpoints import fingerprint_data, read_checkpoint, write_checkpoint
+from neural.training.configuration import ImageRecipe, PretrainConfig, Purpose
+from neural.training.methods import Batch, Objective
+from neural.training.recipes import changed_fields, recipe_from_json, recipe_to_json
+from neural.training.schedules import Stepper
+
+__all__ = [
+    "ImageRecipe",
+    "PretrainConfig",
+    "Pretrained",
+    "Purpose",
+    "example_views",
+    "load_pretrained",
+    "pretrain",
+]
 
 SUBSET = 1024
-"""Training images, the first ones, that PCA heads, slow heads and the monitor look at."""
-
-
-class Purpose(IntEnum):
-    """What a stream of random numbers is for; each purpose of a run has its own stream."""
-
-    DATA = 0
-    ENCODER = 1
-    HEAD = 2
-    ORDER = 3
-    PAIRS = 4
-    AUGMENTATION = 5
-    OBJECTIVE = 6
-
-
-class ImageRecipe(Protocol):
-    """Frozen recipe of a data set."""
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """Names of the labels that every image has."""
-
-    def build(self, rng: np.random.Generator) -> tuple[ImageSplit, ImageSplit]:
-        """Training and test half."""
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """One pretraining run.
-
-    Everything random is derived from `seed` and `member`, with one stream for each `Purpose`: runs that differ
-    in method, head, schedule, strength or epochs share data, order of the batches, augmentation and the initial
-    weights of the encoder.
-
-    Attributes
-    ----------
-    data : ImageRecipe
-    method : MethodConfig
-        Loss, with predictor or classifier where it has one.
-    head : HeadConfig
-    schedule : ScheduleConfig
-        Who moves when, and with which optimiser.
-    encoder : EncoderConfig
-    augment : Augment
-        Random views in training; test images are stills of the same size.
-    sparsity : SparsePenalty, optional
-        Penalty on the head, by a proximal step after every step of the schedule.
-    epochs : int >= 0
-        Passes over the training images; 0 is the untrained control.
-    batch : int >= 2
-        Pairs per step; the last incomplete batch of an epoch is dropped.
-    seed, member : int >= 0
-        Root of all random streams, and number of the repetition.
-    monitor : int >= 0
-        Epochs between two nearest-neighbour accuracies of the first label (20 neighbours, at most 1,024 images
-        of either half); 0: none.
-    precision : {"float32", "bfloat16"}
-        Of the matrix products of encoder and head; weights and losses are float32.
-    device : str
-        "cpu", "cuda", "cuda:N" or "auto". All draws are made on the CPU, so views and initial weights do not
-        depend on it.
-
-    Raises
-    ------
-    ValueError
-        When a field is out of range.
-    """
-
-    data: ImageRecipe = field(default_factory=DigitsOnPhotographs)
-    method: MethodConfig = field(default_factory=SimCLR)
-    head: HeadConfig = field(default_factory=MLPConfig)
-    schedule: ScheduleConfig = field(default_factory=lambda: Joint(AdamConfig(1e-3, 1e-6)))
-    encoder: EncoderConfig = field(default_factory=SmallConvConfig)
-    augment: Augment = field(default_factory=Augment)
-    sparsity: SparsePenalty | None = None
-    epochs: int = 10
-    batch: int = 128
-    seed: int = 0
-    member: int = 0
-    monitor: int = 0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        check_types(PretrainConfig, vars(self))
-        for name, least in (("epochs", 0), ("batch", 2), ("seed", 0), ("member", 0), ("monitor", 0)):
-            check_integer(name, getattr(self, name), least)
-        if self.method.label is not None and self.method.label not in self.data.label_names:
-            raise ValueError(
-                f"method.label must be one of {', '.join(self.data.label_names)}, got {self.method.label!r}"
-            )
-
-    def stream(self, purpose: Purpose) -> torch.Generator:
-        """CPU generator of this run for one purpose, seeded by SeedSequence([seed, purpose, member])."""
-        return torch_generator(self.seed, purpose, self.member)
-
-    def build_data(self) -> tuple[ImageSplit, ImageSplit]:
-        """Training and test half of this run, on the CPU."""
-        train, test = self.data.build(np.random.default_rng([self.seed, Purpose.DATA, self.member]))
-        if self.batch > len(train):
-            raise ValueError(f"batch must be in [2, {len(train)}] (training images), got {self.batch}")
-        return train, test
+"""Training images, drawn at random once for the whole run, that PCA heads, slow heads and the monitor look at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +85,9 @@ def pretrain(
     config : PretrainConfig
         On one machine the same configuration gives the same numbers (one torch thread, CPU).
     checkpoint : path, optional
-        File that holds the state after the last complete epoch. When it is there, the run goes on from it, to
-        the same numbers as without interruption; a configuration with more epochs continues a shorter one.
+        File that holds the state after the last complete epoch, from the start on. When it is there, the run goes
+        on from it, to the same numbers as without interruption; a configuration with more epochs continues a
+        shorter one. The data must be the same too.
     progress : callable, optional
         Called after each epoch with its row of `Pretrained.history` and the number of epochs; for instance an
         `EpochReporter`.
@@ -194,14 +99,20 @@ def pretrain(
     Raises
     ------
     FloatingPointError
-        When the loss of an epoch is not finite.
+        When the loss or the features of an epoch are not finite: the training has diverged. The checkpoint still
+        holds the epoch before.
+    OSError
+        When the checkpoint cannot be written; this is tried before the first epoch.
     ValueError
-        When the checkpoint is damaged or belongs to another configuration, or a batch is larger than the data.
+        When the checkpoint is damaged, belongs to another configuration or to other data, or a batch is larger than
+        the data.
     """
     run = _Run(config)
     path = Path(checkpoint) if checkpoint is not None else None
-    if path is not None and path.exists():
-        run.restore(path)
+    if path is not None:
+        if path.exists():
+            run.restore(path)
+        write_checkpoint(path, run.state())
     while len(run.history) < config.epochs:
         run.train_epoch()
         if path is not None:
@@ -223,12 +134,10 @@ def load_pretrained(checkpoint: Path | str, *, device: str | None = None) -> Pre
     Raises
     ------
     FileNotFoundError, ValueError
-        When there is no complete checkpoint.
+        When there is no complete checkpoint, or the data have changed since.
     """
     path = Path(checkpoint)
-    if not path.exists():
-        raise FileNotFoundError(f"checkpoint {path} does not exist")
-    config = recipe_from_json(read_checkpoint(path)["config"])
+    config = recipe_from_json(read_checkpoint(path)["config"], f"checkpoint {path}")
     run = _Run(replace(config, device=device or config.device))
     run.restore(path)
     return run.finish()
@@ -319,6 +228,7 @@ class _Run:
         self.objective.bind(self.encoder, self.head)
         self.stepper = self._stepper()
         self.views = _Views(config, self.train)
+        _check_stills(self.train.stills(torch.arange(1)))
         self.history: list[dict[str, float]] = []
         self._start = time.perf_counter()
 
@@ -332,7 +242,13 @@ class _Run:
             raise ValueError(
                 f"method.label {label!r} must be known for every training image, {unknown} have none"
             )
-        return int(values.max()) + 1
+        classes = int(values.max()) + 1
+        if classes > len(values):
+            raise ValueError(
+                f"method.label {label!r} must number its classes from 0, got the number {classes - 1} for "
+                f"{len(values)} images"
+            )
+        return classes
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"encoder": self.encoder, "head": self.head, "objective": self.objective}
@@ -380,19 +296,25 @@ class _Run:
         label = self.config.method.label
         return None if label is None else self.train.labels[label][index.to(self.device)]
 
+    def _draw_subset(self, candidates: Tensor, least: int = 0) -> Tensor:
+        """At most SUBSET of the candidates (but `least` of them), always the same ones, in random order."""
+        order = torch.randperm(len(candidates), generator=self.config.stream(Purpose.SUBSET))
+        return candidates[order[: max(SUBSET, least)]]
+
     @torch.no_grad()
     def _subset_features(self) -> Tensor:
-        """Representations of the first training stills, batch norm by its running statistics."""
+        """Representations of a subset of the training stills, batch norm by its running statistics."""
         self._set_mode(training=False)
-        index = torch.arange(min(SUBSET, len(self.train)), device=self.device)
+        index = self._draw_subset(torch.arange(len(self.train)))
         h = self._encode(self.config.augment.still(self.train.stills(index)))
         self._set_mode(training=True)
         return h
 
     def _head_losses(self) -> Iterator[Callable[[], Tensor]]:
         """Losses of the head alone on the batches of the subset, for schedules that move it between epochs."""
-        n = min(SUBSET, len(self.train))
-        for index in torch.arange(n - n % self.config.batch).split(self.config.batch):
+        size = self.config.batch
+        subset = self._draw_subset(torch.arange(len(self.train)), least=size)
+        for index in subset[: len(subset) - len(subset) % size].split(size):
             batch = Batch(self.views.draw(index), self._labels(index))
             with torch.no_grad():
                 h = self._encode(batch.views)
@@ -400,30 +322,46 @@ class _Run:
 
     def _row(self, loss: float, views: Tensor) -> dict[str, float]:
         epoch = len(self.history) + 1
-        if not np.isfinite(loss):
-            raise FloatingPointError(f"mean loss of epoch {epoch} is {loss} for {self.config}")
         row = {"epoch": epoch, "loss": loss}
         self._set_mode(training=False)
         with torch.no_grad():
             h = self._encode(views[: len(views) // 2])
-            for name, features in (("h", h), ("z", self.head(h))):
-                row[f"effective_rank_{name}"] = _centred_rank(features)
+            features = {"h": h, "z": self.head(h)}
+        if not all(torch.isfinite(values).all() for values in (torch.tensor(loss), *features.values())):
+            raise FloatingPointError(
+                f"training diverged in epoch {epoch}, the mean loss of epoch {epoch} is {loss}: choose a smaller "
+                f"step size, schedule.optimizer.lr is {self.config.schedule.optimizer.lr}"
+            )
+        for name, values in features.items():
+            row[f"effective_rank_{name}"] = effective_rank(centre(values))
         if self.config.monitor and epoch % self.config.monitor == 0:
             row |= self._neighbours()
         return row | {"seconds": time.perf_counter() - self._start}
 
     @torch.no_grad()
     def _neighbours(self) -> dict[str, float]:
-        label, scores = self.config.data.label_names[0], {}
+        """Nearest-neighbour accuracies of the first label; none where no image of one half has a label.
+
+        A test image whose class is not among the training images looked at counts as an error.
+        """
+        label = self.config.data.label_names[0]
         sides = []
         for split in (self.train, self.test):
-            index = (split.labels[label] >= 0).nonzero()[:SUBSET, 0]
+            index = self._draw_subset((split.labels[label] >= 0).nonzero()[:, 0].cpu())
+            if not len(index):
+                return {}
             h = self._encode(self.config.augment.still(split.stills(index)))
-            sides.append((h, self.head(h), split.labels[label][index]))
-        for place, name in enumerate("hz"):
-            data = [side[part].cpu().numpy() for side in sides for part in (place, 2)]
-            scores[f"knn_{name}"] = knn_probe(*data)
-        return scores
+            sides.append({"h": h.cpu(), "z": self.head(h).cpu(), "y": split.labels[label].cpu()[index]})
+        train, test = sides
+        known = torch.isin(test["y"], train["y"])
+        if not known.any():
+            return {"knn_h": 0.0, "knn_z": 0.0}
+        share, k = known.double().mean().item(), min(20, len(train["y"]))
+        return {
+            f"knn_{name}": share
+            * knn_probe(train[name], train["y"], test[name][known], test["y"][known], k=k)
+            for name in "hz"
+        }
 
     def _set_mode(self, training: bool) -> None:
         for module in self._modules().values():
@@ -444,16 +382,21 @@ class _Run:
         """Everything that a later process needs to go on."""
         return {
             "config": recipe_to_json(self.config),
+            "data": self._data_fingerprint,
             "history": self.history,
             "stepper": self.stepper.state_dict(),
             "streams": {name: stream.get_state() for name, stream in self.views.streams.items()},
             **{name: module.state_dict() for name, module in self._modules().items()},
         }
 
+    @cached_property
+    def _data_fingerprint(self) -> str:
+        return fingerprint_data(self.train, self.test)
+
     def restore(self, path: Path) -> None:
-        """Go on from a checkpoint of the same configuration; epochs, monitor and device may differ."""
-        state = read_checkpoint(path, self.device)
-        stored = recipe_from_json(state["config"])
+        """Go on from a checkpoint of the same configuration and data; epochs, monitor and device may differ."""
+        state = read_checkpoint(path)
+        stored = recipe_from_json(state["config"], f"checkpoint {path}")
         same = replace(
             stored, epochs=self.config.epochs, monitor=self.config.monitor, device=self.config.device
         )
@@ -464,14 +407,25 @@ class _Run:
             raise ValueError(
                 f"epochs must be >= {len(state['history'])} (done in {path}), got {self.config.epochs}"
             )
+        if state["data"] != self._data_fingerprint:
+            raise ValueError(
+                f"checkpoint {path} was trained on other images or labels than those that are there now: "
+                "bring the old ones back, or start a new run in another folder"
+            )
         for name, module in self._modules().items():
             module.load_state_dict(state[name])
         self.stepper.load_state_dict(state["stepper"])
         for name, stream in self.views.streams.items():
-            stream.set_state(state["streams"][name].cpu())
+            stream.set_state(state["streams"][name])
         self.history = state["history"]
         self._start -= self.history[-1]["seconds"] if self.history else 0.0
 
 
-def _centred_rank(features: Tensor) -> float:
-    return effective_rank((features - features.mean(0)).float().cpu().numpy())
+def _check_stills(images: Tensor) -> None:
+    """Refuse images that are not (B, 3, height, width) floats in [0, 1], such as floats of 0..255."""
+    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        raise ValueError(
+            f"data must give stills as float tensors (B, 3, height, width), got {images.dtype} {tuple(images.shape)}"
+        )
+    if not 0 <= images.min() <= images.max() <= 1:
+        raise ValueError(f"data must give stills in [0, 1], got {images.min():g}..{images.max():g}")

@@ -4,10 +4,13 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from neural.models.heads import FrozenGivenConfig, MLPConfig, PCAConfig
 from neural.models.sparsity import SparsePenalty
+from neural.training.checkpoints import read_checkpoint, write_checkpoint
 from neural.training.methods import SupCon
 from neural.training.presets import SIMCLR_CIFAR
 from neural.training.recipes import recipe_from_json
@@ -140,3 +143,71 @@ def test_wrong_words_give_one_line(tmp_path, capsys, words, message):
 def test_probing_nothing_gives_one_line(tmp_path, capsys):
     assert main(["probe", str(tmp_path)]) == 2
     assert "checkpoint.pt does not exist" in capsys.readouterr().err
+
+
+def pictures(root, counts, seed=0):
+    """A folder of tiny pictures, with so many in each class, and as many test pictures."""
+    rng = np.random.default_rng(seed)
+    for split in ("train", "test"):
+        for name, count in counts.items():
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                content = rng.integers(256, size=(8, 8, 3), dtype=np.uint8)
+                Image.fromarray(content).save(root / split / name / f"{i}.png")
+
+
+def train_on(root, out, *words):
+    common = ["--data", "folder", "--root", root, "--set", "data.size=8", "--set", "augment.size=8"]
+    return main(["train", "--out", str(out), *common, "--batch", "4", "--set", "encoder.width=2", *words])
+
+
+def test_few_images_make_the_probes_smaller_and_it_is_said(tmp_path, capsys):
+    pictures(tmp_path / "data", {"a": 3, "b": 8})
+    assert train_on(str(tmp_path / "data"), tmp_path / "run", "--epochs", "1") == 0
+    assert main(["probe", str(tmp_path / "run")]) == 0
+    printed = capsys.readouterr().out
+    assert "class: few training images: 11 neighbours, 3 labelled images a class" in printed
+    assert re.search(r"^h +[01][.]", printed, re.M)
+
+
+def test_a_label_of_one_class_is_left_out_and_said(tmp_path, capsys):
+    pictures(tmp_path / "data", {"a": 6})
+    assert train_on(str(tmp_path / "data"), tmp_path / "run", "--epochs", "0") == 0
+    assert main(["probe", str(tmp_path / "run")]) == 2
+    assert "class (left out): train_y must have at least two classes" in capsys.readouterr().err
+
+
+def test_a_folder_is_the_same_however_it_is_written_and_from_wherever(tmp_path, capsys, monkeypatch):
+    pictures(tmp_path / "data", {"a": 4, "b": 4})
+    monkeypatch.chdir(tmp_path)
+    assert train_on("data/", "run", "--epochs", "1") == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert train_on("../data", tmp_path / "run", "--epochs", "2") == 0
+    assert main(["probe", "../run"]) == 0
+    assert config_of(tmp_path / "run").data.root == str(tmp_path / "data")
+    assert "training: 2 of 2 epochs\n" in capsys.readouterr().out
+
+
+def test_a_run_that_stopped_early_says_so_when_it_is_probed(tmp_path, capsys):
+    train(tmp_path / "a", "--epochs", "1")
+    path = tmp_path / "a" / "checkpoint.pt"
+    state = read_checkpoint(path)
+    assert state["config"].count('"epochs": 1,') == 1
+    write_checkpoint(path, state | {"config": state["config"].replace('"epochs": 1,', '"epochs": 4000,')})
+    assert main(["probe", str(tmp_path / "a"), "--label", "photo"]) == 0
+    assert "training: 1 of 4000 epochs; the training stopped before its end" in capsys.readouterr().out
+
+
+def test_an_untrained_network_is_written_and_probed(tmp_path, capsys):
+    assert train(tmp_path / "a", "--epochs", "0") == 0
+    assert main(["probe", str(tmp_path / "a"), "--label", "photo"]) == 0
+    assert "training: 0 of 0 epochs\n" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_and_a_divergence_give_one_line(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert train(tmp_path / "file" / "run") == 2
+    assert train(tmp_path / "b", "--lr", "1e30") == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 2 and "training diverged in epoch 1" in errors

@@ -11,6 +11,7 @@ import torch
 
 from neural.data.augment import Augment
 from neural.data.digits import DigitsOnPhotographs
+from neural.data.images import Images
 from neural.losses import nt_xent
 from neural.models.encoders import SmallConvConfig
 from neural.models.heads import (
@@ -23,15 +24,19 @@ from neural.models.heads import (
     PCAConfig,
 )
 from neural.models.sparsity import SparsePenalty
+from neural.training.checkpoints import read_checkpoint, write_checkpoint
 from neural.training.features import extract, probe_layers
 from neural.training.methods import BYOL, BarlowTwins, CrossEntropy, SimSiam, Spectral, SupCon, VICReg
 from neural.training.pretraining import (
+    SUBSET,
     PretrainConfig,
     Purpose,
+    _Run,
     example_views,
     load_pretrained,
     pretrain,
 )
+from neural.training.recipes import recipe_to_json
 from neural.training.schedules import AdamConfig, Alternating, Joint, SGDConfig, SlowOptimal, SlowSingle
 
 SMALL = DigitsOnPhotographs(train_size=300, patches=10)
@@ -77,7 +82,7 @@ def test_every_stream_is_its_own(config):
         for c in (config, replace(config, member=1), replace(config, seed=config.seed + 1))
         for purpose in Purpose
     }
-    assert len(set(draws.values())) == len(draws) == 21
+    assert len(set(draws.values())) == len(draws) == 24
 
 
 def test_p_drop_and_strength_sweeps_are_paired(config):
@@ -303,7 +308,9 @@ def test_progress_reports_each_epoch(config):
 
 def test_diverging_loss_is_an_error(config):
     schedule = Joint(AdamConfig(1e30))
-    with pytest.raises(FloatingPointError, match="mean loss of epoch"):
+    with pytest.raises(
+        FloatingPointError, match="training diverged in epoch 1, .* schedule.optimizer.lr is 1e[+]30"
+    ):
         pretrain(replace(config, schedule=schedule))
 
 
@@ -339,8 +346,6 @@ pretrain(config, checkpoint=sys.argv[2], progress=lambda row, epochs: print(row[
 
 
 def test_a_killed_run_goes_on_to_the_same_numbers(config, tmp_path):
-    from neural.training.recipes import recipe_to_json
-
     whole = replace(config, epochs=6)
     (tmp_path / "config.json").write_text(recipe_to_json(whole))
     command = [sys.executable, "-c", _KILLED, tmp_path / "config.json", tmp_path / "checkpoint.pt"]
@@ -364,7 +369,7 @@ def test_checkpoint_of_another_run_or_damaged_is_refused(config, tmp_path):
     with pytest.raises(ValueError, match=r"epochs must be >= 2 \(done in"):
         pretrain(replace(config, epochs=1), checkpoint=path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
+    with pytest.raises(ValueError, match="damaged, its content does not have its checksum: copy it again"):
         pretrain(config, checkpoint=path)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_pretrained(tmp_path / "none.pt")
@@ -381,10 +386,10 @@ def test_gpu_starts_from_the_same_network_and_sees_the_same_views(config):
     [
         ("seed", -1, "seed must be an integer >= 0, got -1"),
         ("member", -1, "member must be an integer >= 0, got -1"),
-        ("epochs", 1.5, "epochs must be an integer >= 0, got 1.5"),
+        ("epochs", 1.5, "epochs must be an integer, got 1.5"),
         ("batch", 1, "batch must be an integer >= 2, got 1"),
         ("monitor", -1, "monitor must be an integer >= 0, got -1"),
-        ("precision", "half", "precision must be 'float32' or 'bfloat16', got 'half'"),
+        ("precision", "half", "precision must be one of 'float32', 'bfloat16', got 'half'"),
         ("method", SupCon("colour"), "method.label must be one of digit, photo, .*, got 'colour'"),
     ],
 )
@@ -410,3 +415,159 @@ def test_unknown_labels_are_refused_for_training_and_left_out_by_the_monitor(con
     with pytest.raises(ValueError, match="'digit' must be known for every training image, 150 have none"):
         pretrain(replace(half, method=CrossEntropy("digit")))
     assert 0 <= pretrain(half).history[0]["knn_h"] <= 1
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Images without information, sorted by class as folders of pictures are."""
+
+    classes: int = 2
+    train_size: int = 2048
+    level: int = 255
+    label_names = ("class",)
+
+    def build(self, rng):
+        halves = []
+        for n in (self.train_size, 600):
+            images = torch.from_numpy(rng.integers(self.level + 1, size=(n, 3, 8, 8), dtype=np.uint8))
+            halves.append(Images(images, {"class": torch.arange(n) * self.classes // n}))
+        return tuple(halves)
+
+
+NOISE = PretrainConfig(
+    data=Noise(),
+    epochs=1,
+    batch=256,
+    monitor=1,
+    encoder=SmallConvConfig(2),
+    augment=Augment(size=8, centre=1.0),
+)
+
+
+@pytest.mark.parametrize("classes", [2, 100])
+def test_the_monitor_reads_sorted_noise_at_chance_and_never_ends_a_run(classes, seed):
+    """A subset of the first images would hold one class of two, and read it everywhere with accuracy 1."""
+    row = pretrain(replace(NOISE, seed=seed, data=Noise(classes))).history[0]
+    chance = 1 / classes
+    for name in ("knn_h", "knn_z"):
+        assert abs(row[name] - chance) < 5 * (chance * (1 - chance) / 600) ** 0.5
+    few = pretrain(replace(NOISE, seed=seed, data=Noise(3, train_size=6), batch=2)).history[0]
+    assert 0 <= few["knn_h"] <= 1  # fewer training images than neighbours
+
+
+def test_a_test_class_that_the_training_images_lack_counts_as_an_error(seed):
+    @dataclass(frozen=True)
+    class Unseen(Noise):
+        def build(self, rng):
+            train, test = super().build(rng)
+            return train, replace(test, labels={"class": test.labels["class"] + 1})
+
+    row = pretrain(replace(NOISE, seed=seed, data=Unseen(2))).history[
+        0
+    ]  # training classes 0, 1; test classes 1, 2
+    assert row["knn_h"] <= 0.5
+
+
+def test_the_subset_is_random_always_the_same_and_holds_a_batch_at_least(seed):
+    run = _Run(replace(NOISE, seed=seed))
+    subset, again, large = (run._draw_subset(torch.arange(2048), least) for least in (0, 0, 1500))
+    assert len(subset) == SUBSET and len(large) == 1500 and torch.equal(subset, again)
+    assert len(subset.unique()) == SUBSET
+    share = (subset < 1024).double().mean().item()
+    assert abs(share - 0.5) < 5 * (0.25 / 2048) ** 0.5  # drawn without replacement: half of 1/4 n
+    slow = replace(NOISE, seed=seed, batch=1100, monitor=0, head=LinearConfig(4))
+    assert pretrain(replace(slow, schedule=SlowOptimal(AdamConfig(), max_passes=1))).history
+
+
+def test_a_collapsed_network_has_rank_zero_and_trains_on(seed):
+    """Constant pictures: every representation is the same."""
+    row = pretrain(replace(NOISE, seed=seed, data=Noise(level=0), head=LinearConfig(4))).history[0]
+    assert row["effective_rank_h"] == row["effective_rank_z"] == 0 and np.isfinite(row["loss"])
+
+
+def test_dead_units_do_not_blow_up_the_biases(seed):
+    """Biases so low that every hidden unit is dead and, with no bias behind them, every embedding is zero."""
+    run = _Run(replace(NOISE, seed=seed, head=MLPConfig(8, 4)))
+    with torch.no_grad():
+        run.head.layers[0].bias.fill_(-1e3)
+        run.head.layers[2].bias.zero_()
+    run.train_epoch()
+    assert run.head.layers[2].bias.abs().max() == 0
+
+
+def test_floats_of_0_to_255_are_refused(config):
+    @dataclass(frozen=True)
+    class Bright(Noise):
+        def build(self, rng):
+            train, test = super().build(rng)
+            return BrightImages(train.images, train.labels), test
+
+    class BrightImages(Images):
+        def stills(self, index=None):
+            return 255 * super().stills(index)
+
+    with pytest.raises(ValueError, match=r"data must give stills in \[0, 1\], got"):
+        pretrain(replace(NOISE, data=Bright()))
+
+
+def test_labels_that_are_identifiers_are_refused(seed):
+    @dataclass(frozen=True)
+    class Identified(Noise):
+        def build(self, rng):
+            train, test = super().build(rng)
+            return replace(train, labels={"class": 10**9 * train.labels["class"]}), test
+
+    with pytest.raises(
+        ValueError, match="must number its classes from 0, got the number 1000000000 for 2048"
+    ):
+        pretrain(replace(NOISE, data=Identified(), method=CrossEntropy("class")))
+
+
+def test_a_run_of_no_epochs_writes_its_checkpoint(config, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    run = pretrain(replace(config, epochs=0), checkpoint=path)
+    assert torch.equal(weights(load_pretrained(path).encoder), weights(run.encoder))
+    assert losses(pretrain(config, checkpoint=path)) == losses(pretrain(config))
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_before_its_first_epoch(config, tmp_path):
+    (tmp_path / "file").touch()
+    rows = []
+    with pytest.raises(OSError):
+        pretrain(
+            config, checkpoint=tmp_path / "file" / "checkpoint.pt", progress=lambda *row: rows.append(row)
+        )
+    assert not rows
+
+
+def test_other_images_or_labels_under_the_same_configuration_are_refused(config, tmp_path):
+    path, changes = tmp_path / "checkpoint.pt", {"images": False, "labels": False}
+
+    @dataclass(frozen=True)
+    class Changing(Noise):
+        def build(self, rng):
+            train, test = super().build(rng)
+            train.images[7, 0, 0, 0] ^= changes["images"]
+            test.labels["class"][3] ^= changes["labels"]
+            return train, test
+
+    noise = replace(NOISE, data=Changing(train_size=300), batch=100)
+    run = _Run(noise)
+    write_checkpoint(path, run.state() | {"config": recipe_to_json(config)})
+    stored = read_checkpoint(path)["data"]
+    assert stored == _Run(noise).state()["data"]
+    for name in changes:
+        changes[name] = True
+        assert _Run(noise).state()["data"] != stored
+        changes[name] = False
+
+
+def test_a_checkpoint_of_other_data_is_not_continued(config, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    pretrain(replace(config, epochs=1), checkpoint=path)
+    write_checkpoint(path, read_checkpoint(path) | {"data": "0" * 64})
+    for again in (lambda: pretrain(config, checkpoint=path), lambda: load_pretrained(path)):
+        with pytest.raises(
+            ValueError, match="trained on other images or labels than those that are there now"
+        ):
+            again()
