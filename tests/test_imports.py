@@ -15,7 +15,8 @@ def in_a_fresh_interpreter(code):
 
 
 def test_theory_imports_fast():
-    code = "import time; start = time.perf_counter(); import theory; print(time.perf_counter() - start)"
+    """Seconds of the processor, as those of the clock measure what else the machine does."""
+    code = "import time; start = time.process_time(); import theory; print(time.process_time() - start)"
     assert min(float(in_a_fresh_interpreter(code)) for _ in range(3)) < 0.5
 
 

@@ -28,7 +28,7 @@ def find_roots(function, low, high, args=(), *, name: str) -> np.ndarray:
     ConvergenceError
         If a bracket holds no change of sign, or does not close.
     """
-    from scipy.optimize.elementwise import find_root
+    from scipy.optimize.elementwise import find_root  # here, as it takes longer to load than all of `theory`
 
     low, high = np.broadcast_arrays(np.asarray(low, dtype=float), np.asarray(high, dtype=float))
     if not low.size:
