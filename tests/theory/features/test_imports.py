@@ -18,8 +18,3 @@ def test_the_model_needs_nothing_but_the_checks():
     model = Path(theory.features.__file__).with_name("model.py")
     needed = {name for name in imported(model) if name.startswith("theory")}
     assert needed == {"theory", "theory.checks"}  # from theory import checks
-
-
-def test_the_feature_model_does_not_depend_on_the_mixture():
-    folder = Path(theory.features.__file__).parent
-    assert not [path.name for path in folder.glob("*.py") if any("mixture" in name for name in imported(path))]

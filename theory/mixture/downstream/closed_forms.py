@@ -7,7 +7,7 @@ import scipy
 
 from theory import checks
 from theory.mixture.common import check_sample_ratio, check_signal_norm, cost_of, flatten
-from theory.roots import find_roots
+from theory.mixture.roots import find_roots
 
 _TINY = 1e-300  # keeps 0 / 0 of a vanishing signal at 0
 _NORMAL_REACH = 9.0  # P(|G| > 9) = 2e-19

@@ -11,7 +11,7 @@ import scipy
 from theory import checks
 from theory.checks import AssumptionError
 from theory.mixture.common import check_sigma, check_signal_norm, flatten, posterior_pull, view_variances
-from theory.roots import find_roots
+from theory.mixture.roots import find_roots
 
 _LOWEST_TEMPERATURE = 0.002
 _LOG_GAINS = np.linspace(-4.0, 4.0, 25)
