@@ -13,8 +13,20 @@ from theory.checks import AssumptionError
 from theory.mixture.common import check_sigma, check_signal_norm, flatten, posterior_pull, view_variances
 from theory.mixture.roots import find_roots
 
-_LOWEST_TEMPERATURE = 0.002
-_LOG_GAINS = np.linspace(-4.0, 4.0, 25)
+_LOWEST_TEMPERATURE = 0.002  # exp(1 / temperature) = e^500 is near the largest float
+_LOG_GAINS = np.linspace(
+    -4.0, 4.0, 25
+)  # the loss has one minimum, and steps of 1/3 separate it from flat ends
+_CLEARLY_LIMITED = (
+    1.1  # below this multiple of the least scale, the limit's gain says little about p dimensions
+)
+_NEAR, _AT_THE_END = 0.3, 1e-3  # the gain is sought within this log distance of its limit for many dimensions
+_NORMAL_REACH = 8.0  # P(|G| > 8) = 1e-15
+_CHI_BELOW, _CHI_NODES = 4, 161  # log chi falls off exponentially below its mode, and much faster above it
+_FEWEST_STEPS = 48  # over 16 standard deviations: three steps in each
+_WIDEST_STEP = 0.25  # in asinh of the slope; the kernel is analytic within pi / 2 of the axis
+_NORM_STEP = 0.125  # the substitution narrows the strip in which the integrand is analytic to about 0.5
+_LOG_NEGLIGIBLE = 36.0  # e^-36 = 2e-16
 _LOG_SQUARED_GAINS = (
     -12.0,
     30.0,
@@ -42,8 +54,8 @@ def cosine_loss(signal_norm, sigma, temperature, dim, gain, *, views="both") -> 
     r, sigma = checks.scalar("signal_norm", signal_norm, 0.0), checks.scalar("sigma", sigma, 0.0)
     temperature = checks.scalar("temperature", temperature, _LOWEST_TEMPERATURE)
     gain = checks.scalar("gain", gain, 0.0, open_low=True)
-    variances = view_variances(np.float64(sigma), views)
-    return float(_Cosine(r, *variances, temperature, checks.integer("dim", dim, 3))(gain**2))
+    v1, v2 = view_variances(np.float64(sigma), views)
+    return float(_CosineLoss(r, v1, v2, temperature, checks.integer("dim", dim, 3))(gain))
 
 
 def cosine_gain(signal_norm, sigma, temperature, dim, *, views="both"):
@@ -58,7 +70,11 @@ def cosine_gain(signal_norm, sigma, temperature, dim, *, views="both"):
         raise ValueError(f"dim must be whole numbers, got {checks.show(dims)}")
     v1, v2 = view_variances(sigma, views)
     shape, *flat = flatten(signal_norm=r, sigma=v1, sigma_other=v2, temperature=temperature, dim=dims)
-    return np.reshape([_one_gain(*point) for point in zip(*flat, strict=True)], shape)[()]
+    starts = np.full_like(flat[0], np.nan)
+    limited = flat[3] * flat[4] > _CLEARLY_LIMITED * _least_scale(*flat[:3])
+    starts[limited] = _limit_gain(*(a[limited] for a in flat[:3]), (flat[3] * flat[4])[limited])
+    gains = [_one_gain(*point) for point in zip(*flat, starts, strict=True)]
+    return np.reshape(gains, shape)[()]
 
 
 def cosine_expands(signal_norm, sigma, scale, *, views="both"):
@@ -117,20 +133,26 @@ def cosine_gain_limit(signal_norm, sigma, scale, *, views="both"):
     """
     shape, r, sigma, scale = _limit_world(signal_norm, sigma, scale)
     v1, v2 = view_variances(sigma, views)
-    least = 2 * r**2 * _contrast(v1, v2) * np.sqrt(v1 / v2) / (v1 + r**2)
+    least = _least_scale(r, v1, v2)
     if np.any(scale <= least):
         i = int(np.argmax(scale <= least))
         raise AssumptionError(
             f"scale must exceed {least[i]:.6g} at signal_norm = {r[i]:g}, sigma = {sigma[i]:g}, "
             f"got {scale[i]:g}: the gain grows with the dimension"
         )
-    t = _overlap(1 / scale)
+    return np.reshape(_limit_gain(r, v1, v2, scale), shape)[()]
 
-    def slope(log_k, scale, t, r, v1, v2):
-        return _limit_slope(np.exp(log_k) / scale, t, r, v1, v2)
 
-    log_k = find_roots(slope, *_LOG_SQUARED_GAINS, (scale, t, r, v1, v2), name="cosine limit")
-    return np.reshape(np.exp(log_k / 2), shape)[()]
+def _least_scale(r, v1, v2):
+    return 2 * r**2 * _contrast(v1, v2) * np.sqrt(v1 / v2) / (v1 + r**2)
+
+
+def _limit_gain(r, v1, v2, scale):
+    def slope(log_k, r, v1, v2, scale):
+        return _limit_slope(np.exp(log_k) / scale, _overlap(1 / scale), r, v1, v2)
+
+    log_k = find_roots(slope, *_LOG_SQUARED_GAINS, (r, v1, v2, scale), name="cosine limit")
+    return np.exp(log_k / 2)
 
 
 def _margin(signal_norm, sigma, scale, views):
@@ -168,51 +190,59 @@ def _limit_slope(a, t, r, v1, v2):
     return spread * a * (d + 1) / d**2 - push - (r**2 * t / (2 * v2) - pull / size) / d**2
 
 
-class _Cosine:
-    """Exact loss of one world as a function of k."""
+class _CosineLoss:
+    """Exact loss of one setting as a function of the gain."""
 
     def __init__(self, r, anchor_variance, other_variance, temperature, dim):
         self.r, self.temperature, self.noise_dim = r, temperature, dim - 1
         self.variances = anchor_variance, other_variance
-        self.anchor = self._ratios(anchor_variance)
-        self.other = self.anchor if anchor_variance == other_variance else self._ratios(other_variance)
+        reach = _NORMAL_REACH / np.sqrt(2 * self.noise_dim)
+        mode = 0.5 * np.log(self.noise_dim)
+        log_chi, step = np.linspace(mode - _CHI_BELOW * reach, mode + reach, _CHI_NODES, retstep=True)
+        log_density = self.noise_dim * log_chi - 0.5 * np.exp(2 * log_chi)
+        log_density -= (self.noise_dim / 2 - 1) * np.log(2) + scipy.special.gammaln(self.noise_dim / 2)
+        self.chi, self.chi_weights = np.exp(log_chi), np.exp(log_chi + log_density) * step
+        self.ratio_reach = np.exp(1.5 * reach), np.exp(2 * reach)
+        self.log_norms, self.norm_weights = self._norm_nodes()
 
-    def __call__(self, k):
-        return self._apart(k) - self._together(k) / self.temperature
+    def __call__(self, gain):
+        return self._log_negatives(gain) - self._positive_cosine(gain) / self.temperature
 
-    def _ratios(self, v):
-        """Nodes and weights of X / |Y|, X ~ N(r, v) and |Y|^2 ~ v chi^2_m, on the scale asinh."""
-        m, centre = self.noise_dim, self.r / np.sqrt(v)
-        reach = 7 / np.sqrt(2 * m)
-        log_chi, chi_step = np.linspace(
-            0.5 * np.log(m) - 4 * reach, 0.5 * np.log(m) + reach, 161, retstep=True
-        )
-        chi = np.exp(log_chi)
-        log_density = m * log_chi - 0.5 * chi**2 - (m / 2 - 1) * np.log(2) - scipy.special.gammaln(m / 2)
-        low, high = np.arcsinh(
-            np.array([centre - 8, centre + 8]) / np.sqrt(m) * np.exp([1.5 * reach, 2 * reach])
-        )
-        grid, step = np.linspace(low, high, 161, retstep=True)
-        ratio = np.sinh(grid)
-        normal = np.exp(-0.5 * (ratio[:, None] * chi - centre) ** 2) * chi / np.sqrt(2 * np.pi)
-        weights = normal @ (np.exp(log_density) * chi_step) * np.cosh(grid) * step
-        return ratio, weights / weights.sum()
-
-    def _apart(self, k):
+    def _log_negatives(self, gain):
         """E log E' exp(cos / temperature)."""
-        (ratio, weights), (other_ratio, other_weights) = self.anchor, self.other
-        slope, other_slope = np.sqrt(k) * ratio, np.sqrt(k) * other_ratio
+        slope, weights = self._slopes(gain, self.variances[0])
+        other_slope, other_weights = self._slopes(gain, self.variances[1])
         sine, other_sine = 1 / np.sqrt(1 + slope**2), 1 / np.sqrt(1 + other_slope**2)
         across = np.outer(sine, other_sine) / self.temperature
         along = np.outer(slope * sine, other_slope * other_sine) / self.temperature
         noise = scipy.special.hyp0f1(self.noise_dim / 2, across**2 / 4)
         return weights @ np.log(np.cosh(along) * noise @ other_weights)
 
-    def _together(self, k):
+    def _slopes(self, gain, v):
+        """Nodes and weights of gain X / |Y|, X ~ N(r, v) and |Y|^2 ~ v chi^2_m, by the trapezoid rule in asinh."""
+        centre = self.r / np.sqrt(v)
+        ends = np.array([centre - _NORMAL_REACH, centre + _NORMAL_REACH]) / np.sqrt(self.noise_dim)
+        # resolves the slopes of order 1 and the law of the ratio
+        stretch = max(gain, np.sqrt(self.noise_dim))
+        low, high = np.arcsinh(stretch * ends * self.ratio_reach)
+        widest = min((high - low) / _FEWEST_STEPS, np.sqrt(self.temperature) / 2, _WIDEST_STEP)
+        grid, step = np.linspace(low, high, int(np.ceil((high - low) / widest)) + 1, retstep=True)
+        ratio = np.sinh(grid) / stretch
+        density = np.exp(-0.5 * (ratio[:, None] * self.chi - centre) ** 2) @ self.chi_weights
+        weights = density * np.cosh(grid) * step
+        return gain * ratio, weights / weights.sum()
+
+    def _norm_nodes(self):
+        """Nodes w and weights of the integral over 1 / |z|: w = u - exp(-u) shortens the tail that falls as e^(w/2)."""
+        m = self.noise_dim
+        top = np.log(np.expm1(2 * _LOG_NEGLIGIBLE / m) / 2) + np.log(m)
+        u = np.arange(-np.log(2 * _LOG_NEGLIGIBLE), top, _NORM_STEP)
+        return u - np.exp(-u) - np.log(m), _NORM_STEP * (1 + np.exp(-u))
+
+    def _positive_cosine(self, gain):
         """E cos of a positive pair."""
-        m, (v1, v2), r = self.noise_dim, self.variances, self.r
-        w = np.arange(-44.0, 12.0 + 30.0 / m, 0.25) - np.log(m)
-        w1, w2 = w[:, None] - np.log(v1), w[None, :] - np.log(v2)
+        m, (v1, v2), r, k = self.noise_dim, self.variances, self.r, gain**2
+        w1, w2 = self.log_norms[:, None] - np.log(v1), self.log_norms[None, :] - np.log(v2)
         one, two = 2 * np.exp(w1), 2 * np.exp(w2)
         noise = (1 + one * v1) * (1 + two * v2) - one * two
         one, two = k * one, k * two
@@ -221,22 +251,30 @@ class _Cosine:
         exponent = -0.5 * r**2 * (one * first + two * second) / along
         bracket = m / noise + k * (1 + r**2 * first * second / along) / along
         log_size = (w1 + w2) / 2 - m / 2 * np.log(noise) - 0.5 * np.log(along) + exponent
-        return np.sum(np.exp(log_size) * bracket) * 0.25**2 / np.pi
+        return self.norm_weights @ (np.exp(log_size) * bracket) @ self.norm_weights / np.pi
 
 
-def _one_gain(r, anchor_variance, other_variance, temperature, dim):
-    loss = _Cosine(r, anchor_variance, other_variance, temperature, int(dim))
-    values = [loss(np.exp(2 * g)) for g in _LOG_GAINS]
-    best = int(np.argmin(values))
+def _one_gain(r, anchor_variance, other_variance, temperature, dim, start):
+    """Gain at the minimum: beside the limit's gain, else beside the best of a grid."""
+    loss = _CosineLoss(r, anchor_variance, other_variance, temperature, int(dim))
+
+    def minimise(low, high):
+        found = scipy.optimize.minimize_scalar(
+            lambda log_gain: loss(np.exp(log_gain)),
+            bounds=(low, high),
+            method="bounded",
+            options={"xatol": 1e-7},
+        )
+        return float(found.x), min(found.x - low, high - found.x) > _AT_THE_END
+
+    if np.isfinite(start):
+        log_gain, inside = minimise(np.log(start) - _NEAR, np.log(start) + _NEAR)
+        if inside:
+            return np.exp(log_gain)
+    best = int(np.argmin([loss(gain) for gain in np.exp(_LOG_GAINS)]))
     if best in (0, len(_LOG_GAINS) - 1):
         raise AssumptionError(
             f"the cosine gain lies outside e^-4 to e^4 at signal_norm {r:g}, variances "
             f"{anchor_variance:g} and {other_variance:g}, temperature {temperature:g}, dim {dim:g}"
         )
-    found = scipy.optimize.minimize_scalar(
-        lambda g: loss(np.exp(2 * g)),
-        bounds=(_LOG_GAINS[best - 1], _LOG_GAINS[best + 1]),
-        method="bounded",
-        options={"xatol": 1e-8},
-    )
-    return float(np.exp(found.x))
+    return np.exp(minimise(_LOG_GAINS[best - 1], _LOG_GAINS[best + 1])[0])

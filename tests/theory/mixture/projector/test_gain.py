@@ -5,9 +5,12 @@ import re
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.special import hyp0f1
+from scipy.stats import nct
 
 import theory
 from theory.mixture.common import expect_log_cosh, posterior_pull
+from theory.mixture.projector import cosine
 
 WORLDS = [(1.5, 0.8), (0.5, 1.5), (3.0, 2.0)]
 
@@ -217,6 +220,29 @@ def test_cosine_loss_against_sampling(seed, views):
     terms = np.log(np.mean(np.exp(one @ other.T / temperature), 1)) - np.sum(one * two, 1) / temperature
     error = np.hypot(terms.std() / np.sqrt(len(terms)), 1.5 / np.sqrt(len(other)))
     assert abs(terms.mean() - theory.cosine_loss(r, sigma, temperature, p, gain, views=views)) < 4 * error
+
+
+@pytest.mark.parametrize(
+    ("world", "gain"),
+    [((0.102, 1.21, 1.044, 4), 10.68), ((1.0, 0.7, 0.0157, 32), 8.0), ((1.05, 0.215, 0.0254, 8), 0.0762)],
+)
+def test_cosine_negatives_at_extreme_gains(world, gain):
+    """E log E' e^(cos / temperature) by quantiles of the noncentral t law of x_u / |x_perp|."""
+    r, sigma, temperature, p = world
+    v, m = 1 + sigma**2, p - 1
+    found = cosine._CosineLoss(r, v, v, temperature, p)._log_negatives(gain)
+
+    def by_quantiles(count):
+        levels = (np.arange(count) + 0.5) / count
+        slope = gain * nct.ppf(levels, m, r / np.sqrt(v)) / np.sqrt(m)
+        sine = 1 / np.hypot(1, slope)
+        across = np.outer(sine, sine) / temperature
+        kernel = np.cosh(np.outer(slope * sine, slope * sine) / temperature) * hyp0f1(m / 2, across**2 / 4)
+        return np.mean(np.log(np.mean(kernel, 1)))
+
+    coarse, fine = by_quantiles(250), by_quantiles(1000)
+    assert found == pytest.approx(fine, abs=abs(fine - coarse) + 1e-9)
+    assert abs(fine - coarse) < 2e-4 * max(1, abs(fine))
 
 
 def test_cosine_limit():
