@@ -56,7 +56,7 @@ def downstream_accuracy(classifier, signal_norm, sample_ratio, kappa, penalty=No
     :math:`\lambda = \alpha/n`; always with ``fit_intercept=False``. The rescaled projector A/(1+kappa) has the penalty
     :math:`\lambda(1+\kappa)^2`.
 
-    Source: derived (docs/derivations/downstream-system.md).
+    Source: derived (docs/derivations/downstream-system.md#reduction-to-two-numbers).
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def spiked_accuracy(classifier, strengths, sample_ratio, kappas, penalty=None):
     -------
     float, or an array of the leading shape
 
-    Source: derived.
+    Source: derived (docs/derivations/downstream-system.md#spikes).
     """
     checked = _known(classifier)
     if checked == "hard-margin":
@@ -158,7 +158,7 @@ def misaligned_accuracy(classifier, signal_norm, sample_ratio, kappa, cosine, pe
     :math:`\Phi(r(\omega^2q+1-\omega^2)/(\omega^2q^2+1-\omega^2+1/(\delta r^2))^{1/2})`, best at
     :math:`q = 1+1/(\delta r^2(1-\omega^2))`.
 
-    Source: derived.
+    Source: derived (docs/derivations/downstream-system.md#spikes).
     """
     r, omega = check_signal_norm(signal_norm), checks.in_range("cosine", cosine, 0.0, 1.0)
     kappa = np.asarray(kappa, dtype=float)
@@ -182,7 +182,7 @@ def accuracy_limits(classifier, signal_norm, sample_ratio, penalty=None) -> Limi
     :math:`\Phi(r(q(\delta\varphi(q)-q))^{1/2})`, and an unregularised ridge or logistic classifier is not changed by
     any kappa.
 
-    Source: derived.
+    Source: derived (docs/derivations/downstream-system.md#limits-in-kappa).
     """
     shape, (r, delta, _, lam) = _arguments(classifier, signal_norm, sample_ratio, np.inf, penalty)
     expanded = downstream_accuracy(classifier, r, delta, np.inf, None if penalty is None else lam)

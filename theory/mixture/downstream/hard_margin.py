@@ -24,7 +24,7 @@ def separability_threshold(signal_norm):
     With q the root of :math:`r^2 = q/(\varphi(q)/\Phi(-q) - q)`, :math:`\delta^* = 1/\Phi(-q)`. No projector changes
     it. :math:`\delta^*(0) = 2` (Cover); infinite in double precision above r of about 37.
 
-    Source: derived (docs/derivations/downstream-system.md).
+    Source: derived (docs/derivations/downstream-system.md#separability).
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def separability_signal(sample_ratio):
     :math:`r^*(\delta) = (q/(\delta\varphi(q)-q))^{1/2}`, :math:`q = \Phi^{-1}(1-1/\delta)`. The
     inverse of `separability_threshold`; 0 up to a sample ratio of 2, where any data separate.
 
-    Source: derived.
+    Source: derived (docs/derivations/downstream-system.md#separability).
     """
     delta = check_sample_ratio(sample_ratio)
     quantile = np.where(delta > 2, -scipy.special.ndtri(1 / np.maximum(delta, 2.0)), 0.0)
@@ -63,6 +63,8 @@ def hard_margin_overlaps(strength, sample_ratio, cost):
 
     :math:`1-\delta h_2(b) = \cos^2\theta`, :math:`\cos\theta = r\delta h_1(b)/(c+(1-c)\delta\Phi(b))`, with
     :math:`c = (1+\kappa)^{-2}`. The margin is concave in b, which brackets the root that has a positive margin.
+
+    Source: derived (docs/derivations/downstream-system.md#hard-margin).
 
     Raises
     ------

@@ -23,9 +23,9 @@ def expansion_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
     r"""Derivative :math:`d\mathrm{Acc}/d\kappa`: positive where expansion helps, negative where it hurts.
 
     Its sign is the sign of a, the rate at which :math:`-F_\sigma/\rho` falls along the ray through
-    :math:`(s, \sigma)` (docs/derivations/downstream-system.md); a > 0 wherever a larger penalty does not help.
+    :math:`(s, \sigma)` ; a > 0 wherever a larger penalty does not help.
 
-    Source: derived.
+    Source: derived (docs/derivations/downstream-system.md#when-does-expansion-help).
 
     Parameters
     ----------
@@ -47,7 +47,9 @@ def expansion_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
 def penalty_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
     r"""Derivative of :math:`\log\tau = \log(s/\sigma)` by the logarithm of the penalty.
 
-    Accuracy increases with tau. Arguments as in `expansion_slope`. Source: derived.
+    Accuracy increases with tau. Arguments as in `expansion_slope`.
+
+    Source: derived (docs/derivations/downstream-system.md#when-does-expansion-help).
     """
     shape, _, _, slope, (_, _, _, lam) = _slopes(classifier, signal_norm, sample_ratio, kappa, penalty)
     return np.reshape(lam * slope, shape)[()]
@@ -59,7 +61,7 @@ def optimal_penalty(classifier, signal_norm, sample_ratio, kappa):
     Ridge in closed form. Logistic, hinge, proximal maps: the best of 41 penalties between 1e-7 and 1e3, then the
     root of the slope beside it by bisection; an end of that range means the optimum is at or beyond it.
 
-    Source: derived.
+    Source: derived (docs/derivations/downstream-system.md#when-does-expansion-help).
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ def reversal_onset(classifier, sample_ratio) -> float:
     For logistic it tends to :math:`(\pi/2)^{1/2}`, for hinge to 1.22401, as :math:`\delta\to\infty`. Above it, up to
     the separability limit, expansion hurts.
 
-    Source: derived.
+    Source: derived (docs/derivations/downstream-system.md#when-does-expansion-help).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 r"""Solver of the downstream equations of a convex loss, for many points at once or one.
 
-Unknown are :math:`S_k = s_k/r_k`, :math:`\sigma` and :math:`\gamma`, all positive:
+The unknowns are :math:`S_k = s_k/r_k`, :math:`\sigma` and :math:`\gamma`, all positive:
 :math:`S_k(\lambda c_k+Q) = \bar e`, :math:`\sigma = \gamma\nu\sqrt\delta`, :math:`\gamma\delta(\lambda+Q) = 1`, moments
 taken at mean :math:`\sum r_k^2S_k` and spread :math:`\rho = (\sum r_k^2S_k^2+\sigma^2)^{1/2}`.
 """
@@ -19,11 +19,16 @@ from theory.mixture.downstream.closed_forms import ridge_overlaps, ridge_root
 from theory.mixture.downstream.losses import ConvexLoss
 
 TOLERANCE = 1e-12  # relative to the terms of each equation
-_GOAL = 2e-14
-_LARGEST_STEP = 3.0  # in logarithms
-_EVALUATIONS = 60
-_EASY_PENALTY = 1.0
+_GOAL = 2e-14  # a residual of round-off size, at which a point is finished
+_LARGEST_STEP = 3.0  # of Newton's method, in logarithms: a factor 20
+_EVALUATIONS = 60  # Newton from a good start takes 5 to 12
+_EASY_PENALTY = 1.0  # from here Newton has never failed, and the path to smaller penalties starts
+_SMALLEST_PENALTY = 1e-12  # the last point of a path that leads to a penalty of 0
+_SHORTEST_STRIDE = 1e-6  # of the path, in the logarithm of the penalty; below it the point is given up
 _PATH_STEPS = 200
+_START_PENALTY = (
+    1e-3  # the square loss that gives the start has at least this penalty, to stay clear of interpolation
+)
 
 
 class Problem(NamedTuple):
@@ -58,7 +63,7 @@ class Solution(NamedTuple):
 
 
 def solve(loss: ConvexLoss, problem: Problem) -> Solution:
-    """Newton from a square loss's solution; where that fails, along a path from a large penalty.
+    """Newton's method from the solution of a square loss; where that fails, along a path from a large penalty.
 
     Raises
     ------
@@ -124,9 +129,9 @@ def _powers(spikes):
 def _continued(loss, problem):
     """Newton from a large penalty down to the wanted one, each point with its own stride and extrapolation.
 
-    A penalty of 0 is the end of the path at 1e-12.
+    A penalty of 0 is the last step of the path, from 1e-12.
     """
-    target = np.log(np.maximum(problem.penalty, 1e-12))
+    target = np.log(np.maximum(problem.penalty, _SMALLEST_PENALTY))
     here = np.maximum(target, np.log(_EASY_PENALTY))
     easy = problem._replace(penalty=np.exp(here))
     logs, residual = _newton(loss, easy, _ridge_start(loss, easy))
@@ -153,7 +158,7 @@ def _continued(loss, problem):
         stride[open_rows[~good]] /= 4
         done = open_rows[good & last]
         reached[done] = size[good & last]
-        open_rows = open_rows[~(good & last) & (stride[open_rows] > 1e-6)]
+        open_rows = open_rows[~(good & last) & (stride[open_rows] > _SHORTEST_STRIDE)]
     finished = np.isin(np.arange(len(here)), open_rows, invert=True) & (here == target)
     return logs, np.where(finished, reached, np.inf)
 
@@ -277,9 +282,9 @@ def _step(residual, jacobian):
 
 
 def _ridge_start(loss, problem):
-    """Solution of the loss's parabola, curvature (target - m)^2 / 2, its penalty over curvature at least 1e-3."""
+    """Solution of the square loss curvature (target - m)^2 / 2, its penalty over the curvature at least 1e-3."""
     target, curvature = loss.parabola
-    penalty = np.maximum(problem.penalty / curvature, 1e-3)
+    penalty = np.maximum(problem.penalty / curvature, _START_PENALTY)
     overlaps, noise = ridge_overlaps(problem.strengths, problem.costs, problem.sample_ratio, penalty)
     x = ridge_root(problem.sample_ratio, penalty)
     step = np.where(penalty < 1, x / penalty - 1, 1 / (problem.sample_ratio * (1 + x) - 1))

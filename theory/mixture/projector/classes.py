@@ -14,16 +14,23 @@ from theory.mixture.common import check_sigma, check_signal_norm, flatten
 from theory.mixture.projector.negatives import mass_lost
 
 LOSSES = ("spectral", "inner", "euclidean")
-_STEP = 0.25
+_STEP = 0.25  # of the integral for the logarithm of the sum
+_BELOW, _ABOVE, _REACH = (
+    30.0,
+    6.0,
+    7.5,
+)  # e^-30 is left below, exp(-e^6) above, 7.5 standard deviations of a score
+_BEYOND = 1.001  # the bracket ends this factor beyond the root without signal
+_TOLERANCE = 1e-9  # of the minimiser, which a flat minimum defines to about 1e-8
 
 
 def common_mean_gain(loss, signal_norm, sigma, classes: int):
     r"""Gain of the common-mean direction.
 
-    inner: :math:`(v/(v+r^2/K))^{1/2}`, always a shrinkage. euclidean: 1, by translation invariance. spectral: the
-    two-class gain with :math:`r^2/K` for :math:`r^2`, the same for the contrasts.
+    "inner": :math:`(v/(v+r^2/K))^{1/2}`, always a shrinkage. "euclidean": 1, because a distance does not see a common
+    mean. "spectral": the two-class gain with :math:`r^2/K` for :math:`r^2`, which is that of the contrasts too.
 
-    Source: derived.
+    Source: derived (docs/derivations/negatives-and-classes.md#several-classes).
 
     Parameters
     ----------
@@ -47,14 +54,14 @@ def common_mean_gain(loss, signal_norm, sigma, classes: int):
 def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
     r"""Gain of the contrasts between classes, to about 1e-6.
 
-    inner: :math:`v\sqrt\alpha`, where :math:`\alpha` minimises :math:`(K-1)[\frac v2(v+\frac{r^2}K)\alpha^2
+    "inner": :math:`v\sqrt\alpha`, where :math:`\alpha` minimises :math:`(K-1)[\frac v2(v+\frac{r^2}K)\alpha^2
     -(1+\frac{r^2}K)\alpha]+\Lambda(\alpha)`, :math:`\Lambda(\theta) = E\log\sum_ke^{r\theta x_k}-\frac{r^2\theta}K`.
-    euclidean, always an expansion: :math:`(\alpha/\beta)^{1/2}`, where :math:`\alpha` minimises
+    "euclidean", always an expansion: :math:`(\alpha/\beta)^{1/2}`, where :math:`\alpha` minimises
     :math:`(K-1)[\sigma^2\alpha-\frac12\log(1+v\alpha)-(\frac v2+\frac{r^2}K)\theta]+\Lambda(\theta)`,
-    :math:`\theta = \alpha/(1+v\alpha)`, and :math:`\beta` the same without signal. spectral: the gain of the common
-    mean. The logarithm of the sum by :math:`E\log S = \int(e^{-e^w}-\prod_kE\,e^{-e^{w+r\theta x_k}})dw`.
+    :math:`\theta = \alpha/(1+v\alpha)`, and :math:`\beta` the same without signal. "spectral": the gain of the
+    common mean. The logarithm of the sum is :math:`E\log S = \int(e^{-e^w}-\prod_kE\,e^{-e^{w+r\theta x_k}})dw`.
 
-    Source: derived.
+    Source: derived (docs/derivations/negatives-and-classes.md#several-classes).
 
     Parameters
     ----------
@@ -87,7 +94,7 @@ def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
 
 def _inner_gain(r, v, classes):
     power = r**2 / classes
-    top = 1.001 * (1 + power) / (v * (v + power))
+    top = _BEYOND * (1 + power) / (v * (v + power))
 
     def loss(a):
         quadratic = v / 2 * (v + power) * a**2 - (1 + power) * a
@@ -115,7 +122,7 @@ def _euclidean_gain(r, v, classes):
 
 def _minimiser(loss, low, high):
     found = scipy.optimize.minimize_scalar(
-        loss, bounds=(low, high), method="bounded", options={"xatol": 1e-9 * high}
+        loss, bounds=(low, high), method="bounded", options={"xatol": _TOLERANCE * high}
     )
     return found.x
 
@@ -127,8 +134,8 @@ def _centred_log_sum(theta, r, v, classes):
 def _log_sum(scale, r, v, classes):
     """E log sum_k exp(scale x_k), x_1 ~ N(r, v), the others N(0, v)."""
     spread = np.array([scale * np.sqrt(v)])
-    high = np.log(classes) + scale * r + 7.5 * spread[0]
-    w = np.arange(-high - 30.0, 6.0 + 7.5 * spread[0], _STEP)
+    high = np.log(classes) + scale * r + _REACH * spread[0]
+    w = np.arange(-high - _BELOW, _ABOVE + _REACH * spread[0], _STEP)
     own, other = (mass_lost(w[:, None] + shift, spread)[:, 0] for shift in (scale * r, 0.0))
     with np.errstate(divide="ignore"):
         kept = np.log1p(-own) + (classes - 1) * np.log1p(-other)

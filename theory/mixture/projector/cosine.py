@@ -1,6 +1,7 @@
 r"""Cosine similarity: the exact loss in p dimensions and its limit for many dimensions.
 
-Only :math:`k = (1+\kappa)^2` matters, and the temperature truly does.
+The loss depends on the projector only through :math:`k = (1+\kappa)^2`. Unlike for the other losses, rescaling W cannot
+absorb the temperature.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ def cosine_loss(signal_norm, sigma, temperature, dim, gain, *, views="both") -> 
     :math:`E\cos` by :math:`1/|z| = \pi^{-1/2}\int e^{w/2-e^w|z|^2}dw` for both views; the second term by the density of
     :math:`x_u/|x_\perp|`, with :math:`E e^{A\omega} = {}_0F_1(m/2; A^2/4)` over the m = p - 1 noise directions.
 
-    Source: derived.
+    Source: derived (docs/derivations/projector-gain.md#cosine).
 
     Parameters
     ----------
     signal_norm : float >= 0
     sigma : float >= 0
-    temperature : float >= .002
+    temperature : float >= 0.002
     dim : int >= 3
     gain : float > 0
     views : {"both", "clean anchor", "clean negatives"}
@@ -61,7 +62,7 @@ def cosine_loss(signal_norm, sigma, temperature, dim, gain, *, views="both") -> 
 def cosine_gain(signal_norm, sigma, temperature, dim, *, views="both"):
     """Gain at the minimum of `cosine_loss`, to about 1e-6; arrays broadcast, one search a point.
 
-    Source: derived.
+    Source: derived (docs/derivations/projector-gain.md#cosine).
     """
     r, sigma = check_signal_norm(signal_norm), check_sigma(sigma)
     temperature = checks.in_range("temperature", temperature, _LOWEST_TEMPERATURE)
@@ -85,7 +86,7 @@ def cosine_expands(signal_norm, sigma, scale, *, views="both"):
     strong augmentation. The gradient at W = I and the global minimum agree in sign. With views of variances
     :math:`v_1` (anchor) and :math:`v_2` see `cosine_expansion_margin`.
 
-    Source: derived.
+    Source: derived (docs/derivations/projector-gain.md#cosine).
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def cosine_expansion_margin(signal_norm, sigma, scale, *, views="both"):
     :math:`1-\frac1{2v_1}-\frac1{2v_2}-\frac{tq}2(v_1v_2)^{1/2}(\frac1{v_1}-\frac q{v_2})
     -q^2T_{v_1}(t(v_1v_2)^{-1/2})`; both views augmented: :math:`\sigma^2/v-\frac12qt^3-q^2T(t/v)`.
 
-    Source: derived. Arguments as in `cosine_expands`.
+    Source: derived (docs/derivations/projector-gain.md#cosine). Arguments as in `cosine_expands`.
     """
     shape, margin = _margin(signal_norm, sigma, scale, views)
     return np.reshape(margin, shape)[()]
@@ -124,7 +125,7 @@ def cosine_gain_limit(signal_norm, sigma, scale, *, views="both"):
     :math:`-\frac{r^2B}{(v_1v_2)^{1/2}}A-\frac{t(v_1+r^2)}{2v_1}A-\frac12\log D+\frac{(v_1+r^2)A^2}{2v_1D}
     -\frac{r^2tA}{2v_2D}+E\log\cosh\frac{rXA}{(v_1v_2)^{1/2}D}`, :math:`X\sim N(r, v_1)`.
 
-    Source: derived (docs/derivations/projector-gain.md). Arguments as in `cosine_expands`, signal_norm >= 0.
+    Source: derived (docs/derivations/projector-gain.md#cosine). Arguments as in `cosine_expands`, signal_norm >= 0.
 
     Raises
     ------

@@ -45,12 +45,13 @@ class Metric(NamedTuple):
 def projector_gain(loss, signal_norm, sigma, *, temperature=None, dim=None, views="both"):
     r"""Gain :math:`\|Wu\|` over the gain across u at the global minimum of the population loss.
 
-    spectral: :math:`(1+r^2)^{1/2}v/(v+r^2)`, and :math:`(v/(v+r^2))^{1/2}` when one view is clean.
-    inner: :math:`(\alpha v_1v_2)^{1/2}` with :math:`v_2(v_1+r^2)\alpha+E[rX\tanh(rX\alpha)] = 1+r^2`.
-    euclidean, :math:`s = -\frac12\|z_1-z_2\|^2`: above 1 for any augmentation, exactly 1 when the negatives are clean.
-    cosine: the minimiser of the exact loss in p dimensions (`cosine_gain_limit` for :math:`p\to\infty`).
+    - "spectral": :math:`(1+r^2)^{1/2}v/(v+r^2)`, and :math:`(v/(v+r^2))^{1/2}` when one view is clean.
+    - "inner": :math:`(\alpha v_1v_2)^{1/2}` with :math:`v_2(v_1+r^2)\alpha+E[rX\tanh(rX\alpha)] = 1+r^2`.
+    - "euclidean", :math:`s = -\frac12\|z_1-z_2\|^2`: the gain is above 1 for any augmentation, and exactly 1 when the
+      negatives are clean.
+    - "cosine": the minimiser of the exact loss in p dimensions (`cosine_gain_limit` for :math:`p\to\infty`).
 
-    Source: derived (docs/derivations/projector-gain.md).
+    Source: derived (docs/derivations/projector-gain.md#inner-product and the sections beside it).
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def projector_gain(loss, signal_norm, sigma, *, temperature=None, dim=None, view
 def projector_metric(loss, signal_norm, sigma, *, views="both") -> Metric:
     r"""Global minimiser :math:`W^\top W/\tau` of "spectral" (temperature 1), "inner" or "euclidean".
 
-    Source: derived. Arguments as in `projector_gain`.
+    Source: derived (docs/derivations/projector-gain.md#squared-distance). Arguments as in `projector_gain`.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def projector_loss(loss, signal_norm, sigma, metric: Metric, dim, *, views="both
     spectral: :math:`-2\,\mathrm{tr}(M\tilde\Sigma)+\mathrm{tr}(M\Sigma_1M\Sigma_2)`. inner, euclidean:
     :math:`-E\,s+E\log E'e^{s'}`.
 
-    Source: derived.
+    Source: derived (docs/derivations/projector-gain.md#inner-product).
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def expansion_threshold(loss, signal_norm):
     spectral: :math:`(1+r^2)^{1/2}`. inner: the root of :math:`T_v(1/v^2) = \sigma^2/v`, :math:`v = 1+\sigma^2`;
     :math:`1+\frac38r^2` for small r, :math:`r/(\frac12\log2v)^{1/2}` for large r.
 
-    Source: derived.
+    Source: derived (docs/derivations/projector-gain.md#inner-product).
 
     Parameters
     ----------
@@ -177,13 +178,21 @@ def expansion_threshold(loss, signal_norm):
 
 
 def local_temperature(loss, signal_norm, sigma, *, relative=True):
-    r"""Temperature above which the gradient at W = I expands; a question of scale, not that of `projector_gain`.
+    r"""Temperature above which the gradient at W = I expands, which is a question of scale, unlike `projector_gain`.
 
-    Relative: gradient flow raises :math:`\|Wu\|` over the gain across u; inner: root of :math:`T(1/\tau)+v/\tau = 1`,
-    about :math:`2v+r^2`, so stronger augmentation raises it, against the global verdict; euclidean: 0, always.
-    Absolute: :math:`\|Wu\|` itself rises; :math:`1/\alpha^*` of the global minimum.
+    Relative: above this temperature, gradient flow raises :math:`\|Wu\|` over the gain across u. For "inner" it is the
+    root of :math:`T(1/\tau)+v/\tau = 1`, about :math:`2v+r^2`, so that stronger augmentation raises it, against the
+    global verdict. For "euclidean" it is 0. Absolute: above it :math:`\|Wu\|` itself rises; it is :math:`1/\alpha^*` of
+    the global minimum.
 
-    Source: derived. Both views augmented; loss "inner" or "euclidean".
+    Source: derived (docs/derivations/projector-gain.md#gradient-at-the-identity).
+
+    Parameters
+    ----------
+    loss : {"inner", "euclidean"}
+        With both views augmented.
+    signal_norm, sigma : float or array, >= 0
+    relative : bool
     """
     loss = checks.choice("loss", loss, ("inner", "euclidean"))
     if not relative:

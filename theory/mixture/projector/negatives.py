@@ -13,9 +13,13 @@ from theory import checks
 from theory.checks import ConvergenceError
 from theory.mixture.projector.gain import Metric, projector_metric
 
-_STEP = 0.5
-_ANCHOR_NODES = 20
-_NORM_NODES = 8
+_STEP = 0.5  # of the integral over w, whose integrand is analytic within about pi / 2 of the axis
+_ANCHOR_NODES = 20  # Gauss-Hermite, for the anchor's signal coordinate
+_NORM_NODES = 8  # Gauss-Laguerre, for the squared norm of its noise
+_NEGLIGIBLE = 1e-10  # share of a node that may be left out
+_REACH = 6.5  # standard deviations by which a score may exceed its mean: P(G > 6.5) = 4e-11
+_BELOW, _ABOVE = 28.0, 6.0  # e^-28 = 7e-13 of the integrand is left below, exp(-e^6) above
+_LARGEST_EXPONENT = 300.0  # exp(-e^300) is 0, and e^300 is still a float
 _NORMAL, _NORMAL_STEP = np.linspace(-7.5, 7.5, 37, retstep=True)
 _NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2) * _NORMAL_STEP / np.sqrt(2 * np.pi)
 
@@ -23,7 +27,9 @@ _NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2) * _NORMAL_STEP / np.sqrt(2 * np.pi)
 def finite_negatives_loss(signal_norm, sigma, dim: int, negatives: int, metric: Metric) -> float:
     r"""Loss :math:`-E\,s_++E\log(e^{s_+}+\sum_{j\le N}e^{s_j})-\log(N+1)` at :math:`W^\top W/\tau`, scalars only.
 
-    Both views augmented; tends to `projector_loss` as N grows. Source: derived.
+    Both views are augmented. As N grows, to `projector_loss`.
+
+    Source: derived (docs/derivations/negatives-and-classes.md#finite-negatives).
 
     Parameters
     ----------
@@ -42,11 +48,11 @@ def finite_negatives_loss(signal_norm, sigma, dim: int, negatives: int, metric: 
 
 
 def finite_negatives_metric(signal_norm, sigma, dim: int, negatives: int) -> Metric:
-    """Minimiser of `finite_negatives_loss`, to about 1e-3; scalars only, some seconds.
+    """Minimiser of `finite_negatives_loss`, to about 1e-3. It takes scalars only, and some seconds.
 
-    Signs of expansion and shrinkage are those of infinitely many negatives; the noise weight moves more than the gain.
+    Expansion and shrinkage are the same as with infinitely many negatives; the scale moves more than the gain does.
 
-    Source: derived.
+    Source: derived (docs/derivations/negatives-and-classes.md#finite-negatives).
 
     Raises
     ------
@@ -72,14 +78,14 @@ def _loss(r, v, dim, negatives, a, b):
     half, share = scipy.special.roots_genlaguerre(_NORM_NODES, (dim - 1) / 2 - 1)
     anchor, squared = (g.ravel() for g in np.meshgrid(r + np.sqrt(v) * normal, 2 * v * half, indexing="ij"))
     weights = np.outer(weight / weight.sum(), share / share.sum()).ravel()
-    anchor, squared, weights = (g[weights > 1e-10] for g in (anchor, squared, weights))
+    anchor, squared, weights = (g[weights > _NEGLIGIBLE] for g in (anchor, squared, weights))
     weights = weights / weights.sum()
     power = a**2 * anchor**2 + b**2 * squared
     mean = a * anchor * (r + (anchor - r) / v) + b * squared / v
     spread, positive_spread = np.sqrt(v * power), np.sqrt((v - 1 / v) * power)
     shift = a * r * anchor
-    high = np.log(negatives + 1) + np.max(np.maximum(mean, np.abs(shift)) + 6.5 * spread)
-    w = np.arange(-high - 28.0, 6.0 + np.max(7 * spread), _STEP)
+    high = np.log(negatives + 1) + np.max(np.maximum(mean, np.abs(shift)) + _REACH * spread)
+    w = np.arange(-high - _BELOW, _ABOVE + np.max(7 * spread), _STEP)
     one = w[:, None]
     lost = 0.5 * (mass_lost(one + shift, spread) + mass_lost(one - shift, spread))
     with np.errstate(divide="ignore"):
@@ -90,5 +96,5 @@ def _loss(r, v, dim, negatives, a, b):
 
 def mass_lost(level, spread):
     """E[1 - exp(-exp(level + spread G))]."""
-    exponent = np.minimum(level[..., None] + spread[..., None] * _NORMAL, 300.0)
+    exponent = np.minimum(level[..., None] + spread[..., None] * _NORMAL, _LARGEST_EXPONENT)
     return np.minimum(-np.expm1(-np.exp(exponent)) @ _NORMAL_WEIGHTS, 1.0)
