@@ -152,7 +152,7 @@ def _claims(arguments):
     from joblib import parallel_config
 
     from neural.progress import LineReporter
-    from synthetic.claims import CLAIMS, run_claim
+    from synthetic.claims import CLAIMS, PAPER_OF, run_claim
     from synthetic.claims.ledger import entries_json, update_ledger
 
     ids = _chosen(arguments.only, list(CLAIMS), "claim")
@@ -161,6 +161,7 @@ def _claims(arguments):
     if arguments.json:
         _check_file(arguments.json)
     ledger = _ledger_paths(arguments.seed)
+    papers = {identifier: PAPER_OF[identifier] for identifier in CLAIMS}
 
     table, entries, failures = _ClaimTable(ids), [], {}
     report = LineReporter("claims", _SECONDS_BETWEEN_LINES, sys.stdout)
@@ -175,7 +176,7 @@ def _claims(arguments):
         entries.append(entry)
         table.show(number, entry, time.monotonic() - start)
         if ledger:
-            update_ledger([entry], list(CLAIMS), *ledger)
+            update_ledger([entry], papers, *ledger)
         if number < len(ids):
             report(number / len(ids), f"{number} of {len(ids)}")
     if arguments.json:

@@ -133,7 +133,7 @@ def noise_data(
     -------
     dict
         `sigma`, `signal_norm` (members,), `before` (estimate of the accuracy of averaging `labels` images) and
-        `predicted_before`;
+        `predicted_before`; `law`, the predicted accuracy over a grid of gains;
         `fits`: name -> `gain`, `error` (log of measured over predicted gain), `after` (estimates for each sigma),
         `predicted`, `predicted_after` (mean over members) and `fine`, the prediction at `fine_sigma` and mean r.
     """
@@ -150,7 +150,7 @@ def noise_data(
         for fit in chosen.values()
         for r, sigma in ((norms, np.array(sigmas)[:, None]), (norms.mean(), fine))
     ]
-    # by the workers: the cosine's minimum is searched, a third of a second for each gain
+    # The workers compute the predictions: the minimum of the cosine is searched, a third of a second for each gain.
     predictions = iter(sweep(_prediction, points, jobs=jobs, cache=None, label=f"{label} theory"))
     data = {
         "sigma": list(sigmas),
@@ -173,7 +173,10 @@ def noise_data(
             "predicted_after": _averaging(norms, predicted - 1, components).mean(axis=1),
             "fine": line,
         }
-    return data
+    gains = [values["gain"]["mean"] for values in data["fits"].values()]
+    fine = np.geomspace(0.9 * np.min(gains), 1.1 * np.max(gains), 60)
+    line = _averaging(norms[:, None], fine - 1, components).mean(axis=0)
+    return data | {"law": {"gain": fine, "accuracy": line}}
 
 
 def _averaging(signal_norm, kappa, dim):
@@ -181,7 +184,7 @@ def _averaging(signal_norm, kappa, dim):
 
 
 def draw_noise(data: dict) -> Figure:
-    """Gains against noise, cosine apart, and accuracy of few labels against the gain."""
+    """Gains against noise, with a panel of its own for the cosine, and accuracy from few labels against the gain."""
     with apply_style():
         figure = Figure(figsize=(11.4, 4.6))
         left, middle, right = figure.subplots(1, 3)
@@ -221,10 +224,7 @@ def draw_noise(data: dict) -> Figure:
 
 
 def _draw_accuracy(axes: Axes, data: dict) -> None:
-    gains = [np.asarray(values["gain"]["mean"]) for values in data["fits"].values()]
-    fine = np.geomspace(0.9 * np.min(gains), 1.1 * np.max(gains), 60)
-    norms = np.asarray(data["signal_norm"])
-    line = _averaging(norms[:, None], fine - 1, data["dim"]).mean(axis=0)
+    fine, line = (np.asarray(data["law"][key]) for key in ("gain", "accuracy"))
     before = data["before"]
     axes.plot(fine, line, color="0.3", linewidth=1.2, label="two Gaussian classes")
     axes.errorbar(

@@ -13,6 +13,7 @@ from synthetic.claims import (
     xue_heads,
     xue_weights,
 )
+from synthetic.claims.papers import title_of_module
 from synthetic.claims.registry import Claim, ClaimResult, Prediction, run_claim
 from synthetic.claims.rule import Equivalent, Estimate, Exact, Sign, Unsupported
 
@@ -31,8 +32,14 @@ _MODULES = (
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 
+PAPER_OF: dict[str, str] = {
+    claim.id: title_of_module(module.__name__) for module in _MODULES for claim in module.CLAIMS
+}
+"""Title of the paper that each claim is about."""
+
 __all__ = [
     "CLAIMS",
+    "PAPER_OF",
     "Claim",
     "ClaimResult",
     "Equivalent",

@@ -25,7 +25,7 @@ from synthetic.images.projectors import (
     train_on_augmented_views,
 )
 from synthetic.mixture.samples import signal_gain
-from synthetic.store.sweep import default_jobs, sweep
+from synthetic.store.sweep import sweep
 
 MEMBERS, TASK, SIGMAS = 2, TwoClasses(), (0.4, 2.5)
 FITS = loss_fits(scales=(6.0,), steps=200)
@@ -38,7 +38,7 @@ def _encoders(seed) -> list[PretrainConfig]:
 
 def _measure_noise(fit, seed) -> list[dict]:
     sweep_of_noise = NoiseSweep(TASK, fit, SIGMAS)
-    return measure_bank(sweep_of_noise, _encoders(seed), jobs=default_jobs(), label="images, noise")
+    return measure_bank(sweep_of_noise, _encoders(seed), label="images, noise")
 
 
 def _measure_gains(seed):
@@ -67,7 +67,7 @@ def _train_on_views(seed) -> list[dict]:
     points = [
         AugmentedProjectors(config, TASK, (FITS["spectral"],), (1.0,), views=16) for config in _encoders(seed)
     ]
-    return sweep(train_on_augmented_views, points, jobs=default_jobs(), label="images, real views")
+    return sweep(train_on_augmented_views, points, label="images, real views")
 
 
 def _measure_real_views(seed):

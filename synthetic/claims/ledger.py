@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,16 @@ import numpy as np
 from neural.files import write_atomically
 from synthetic.claims.rule import FALSE_ALARM, LEDGER_COMPARISONS, MIN_POWER, MIN_RESOLUTION
 
-_COLUMNS = ("id", "source", "predicted", "measured", "interval", "resolution", "verdict", "control")
+_MEANINGS = {
+    "holds": "the measurement agrees with the statement",
+    "holds within stated limits": "it agrees under the conditions that the claim states",
+    "counterexample": "a case in which the statement is false was found, as declared",
+    "not supported": "a paper's sentence whose effect is smaller than a size that would have been seen",
+    "undecided": "the measurement is too noisy to decide; the claim says what would decide it",
+    "fails": "the measurement contradicts the statement",
+}
+_ALIKE = 1e6
+"""Resolution where the replicates do not differ at all."""
 
 
 def table_row(entry: dict) -> dict[str, str]:
@@ -26,16 +35,16 @@ def table_row(entry: dict) -> dict[str, str]:
     measured, predicted = np.array(entry["measured"]), np.array(entry["predicted"])
     worst = int(np.argmax(np.abs(measured - predicted)))
     low, high = (ends[worst] for ends in entry["interval"])
-    replicated, resolution = entry["replicates"] > 1, entry["resolution"]
-    spread = f" +- {entry['standard_error'][worst]:.2g}" if replicated else ""
+    replicated = entry["replicates"] > 1
+    spread = f" ± {entry['standard_error'][worst]:.2g}" if replicated else ""
     rejected = "rejected" if entry["power"] is None else "seen"
     return {
         "id": entry["id"],
         "source": entry["source"],
-        "predicted": f"{predicted[worst]:.5g}",
-        "measured": f"{measured[worst]:.5g}{spread}",
+        "predicted": entry["asked"][worst],
+        "measured": f"{measured[worst]:.4g}{spread}",
         "interval": f"[{low:.4g}, {high:.4g}]" if replicated else "",
-        "resolution": "exact" if resolution is None else f"{resolution:.0f}",
+        "resolution": _resolution(entry),
         "verdict": entry["verdict"],
         "expected": entry["expected"],
         "control": rejected if entry["control"]["rejected"] else f"NOT {rejected.upper()}",
@@ -47,65 +56,143 @@ def entries_json(entries: Sequence[dict]) -> bytes:
     return (json.dumps(list(entries), indent=1, allow_nan=False) + "\n").encode()
 
 
-def entries_markdown(entries: Sequence[dict]) -> bytes:
-    """Entries as a table, then every statement with its reference, assumptions, limits and control."""
+def entries_markdown(entries: Sequence[dict], papers: Mapping[str, str]) -> bytes:
+    """The page: how to read it, verdicts counted, a table for each paper, then every claim in detail.
+
+    Parameters
+    ----------
+    entries : sequence of dict
+    papers : mapping of str to str
+        Title of the paper that each claim belongs to.
+    """
     conditions = Counter(map(_conditions, entries))
     usual = conditions.most_common(1)[0][0] if entries else ""
-    lines = [
-        "# Claims",
-        "",
-        "Written by `projhead claims`. Every statement is measured by code that does not know the formula; the",
-        "same check must reject its nearest plausible error (control). Intervals are Student's at level",
-        f"{FALSE_ALARM:g} / {LEDGER_COMPARISONS} (the most comparisons the ledger may hold); predictions and",
-        f"controls of statistical claims are at least {MIN_RESOLUTION:g} standard errors apart (resolution). Of",
-        "several comparisons the row shows the one farthest from its prediction; `figures/claims.json` holds all.",
-        "A paper's sentence is *not supported* where its effect, predicted with its sign as 1 or -1, is smaller than a",
-        f"size stated beforehand that would have been seen with probability {MIN_POWER:g} or more (power); there the",
-        "control is an effect of that size, planted in the same replicates, which must be seen.",
-        "",
-        f"Measured at {usual}, where a claim does not say otherwise.",
-        "",
-        "| " + " | ".join(_COLUMNS) + " |",
-        "|" + "---|" * len(_COLUMNS),
-    ]
-    rows = [table_row(entry) for entry in entries]
-    lines += ["| " + " | ".join(row[column] for column in _COLUMNS) + " |" for row in rows]
-    for entry, row in zip(entries, rows, strict=True):
-        lines += [
-            "",
-            f"## {entry['id']}",
-            "",
-            f"{entry['statement']} ${entry['latex']}$",
-            "",
-            f"- Source: {entry['source']}. {entry['reference']}.",
-            f"- Assumptions: {entry['assumptions']}.",
-            *([f"- Limits: {entry['limits']}."] if entry["limits"] else []),
-            f"- Control: {entry['control']['what']} ({row['control']}).",
-            *([f"- Power: {entry['power']:.3f}."] if entry["power"] is not None else []),
-            f"- Check: `{entry['check']}`, {entry['replicates']} replicates; declared {entry['expected']}, found "
-            f"{entry['verdict']}.",
-            *([f"- Measured at {_conditions(entry)}."] if _conditions(entry) != usual else []),
-        ]
+    groups: dict[str, list[dict]] = {}
+    for entry in entries:
+        groups.setdefault(papers[entry["id"]], []).append(entry)
+    lines = [*_introduction(entries, usual)]
+    for paper, group in groups.items():
+        lines += ["", f"## {paper}", "", "| claim | theory says | measured | verdict |", "|---|---|---|---|"]
+        lines += [_table_line(entry) for entry in group]
+    lines += ["", "## Every claim in detail"]
+    for entry in entries:
+        lines += ["", f"### {entry['id']}", "", *_details(entry, usual)]
     return ("\n".join(lines) + "\n").encode()
 
 
-def update_ledger(entries: Sequence[dict], order: Sequence[str], json_path: Path, md_path: Path) -> None:
+def _introduction(entries, usual):
+    counts = Counter(entry["verdict"] for entry in entries)
+    comparisons = sum(len(entry["measured"]) for entry in entries)
+    apart = sum(sum(entry["control"]["differs"]) for entry in entries)
+    return [
+        "# Claims",
+        "",
+        "Every claim is one statement about projection heads, held against a measurement that does not know it.",
+        "",
+        "| verdict | claims | meaning |",
+        "|---|---|---|",
+        *(f"| {verdict} | {counts[verdict]} | {meaning} |" for verdict, meaning in _MEANINGS.items()),
+        "",
+        "**How to read a row.** *Theory says* is what the statement asks of the measurement: a value with its",
+        "margin, a side of zero, or a bound. *Measured* is a mean ± its standard error over independent replicates, or",
+        "one number where nothing is random. Of several comparisons the row shows the one farthest from its",
+        "prediction; `figures/claims.json` holds all.",
+        "",
+        "**Why a verdict can be believed.** The same check must reject a control: the nearest error that would matter.",
+        "A sentence of a paper is *not supported* only where an effect of a size stated beforehand, planted in the",
+        f"replicates, would have been seen with probability {MIN_POWER:g} or more. Intervals are Student's at level",
+        f"{FALSE_ALARM:g} / {LEDGER_COMPARISONS}, so that one run of all claims raises a false alarm with probability",
+        f"{FALSE_ALARM:g} at most. Prediction and control are at least {MIN_RESOLUTION:g} standard errors apart in",
+        f"some comparison of every claim; the check rejects the control in {apart} of all {comparisons} comparisons.",
+        "Where a claim is about training, the same check must also reject untrained networks, if it names them.",
+        "",
+        "**Where a statement is from.** A *paper* states it; it is *reconstructed* where a paper names it without the",
+        "formula, and *derived* where the derivation is ours. An *identity* is true of any matrices, trained or not:",
+        "its claim tests the code.",
+        "",
+        f"Written by `projhead claims`. Measured at {usual}, where a claim does not say otherwise.",
+    ]
+
+
+def _table_line(entry):
+    row = table_row(entry)
+    quantity = f"{entry['quantity']}: " if entry["quantity"] else ""
+    cells = (
+        f"{entry['statement']} [{entry['id']}](#{_anchor(entry['id'])})",
+        row["predicted"],
+        quantity + row["measured"],
+        row["verdict"] if entry["ok"] else f"{row['verdict']}, NOT AS DECLARED",
+    )
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _details(entry, usual):
+    row, control, untrained = table_row(entry), entry["control"], entry["untrained"]
+    count, apart = len(entry["measured"]), sum(control["differs"])
+    return [
+        f"{entry['statement']} ${entry['latex']}$",
+        "",
+        f"- Source: {entry['source']}. {entry['reference']}.",
+        f"- Assumptions: {entry['assumptions']}.",
+        *([f"- Limits: {entry['limits']}."] if entry["limits"] else []),
+        *([f"- Undecided because {entry['reason']}; {_needed(entry)}."] if entry["reason"] else []),
+        f"- Control: {control['what']} ({row['control']}; it differs in {apart} of {count} comparisons; "
+        f"resolution {row['resolution']}).",
+        *([f"- Untrained networks: {_untrained(untrained)}."] if untrained else []),
+        *([f"- Power: {entry['power']:.3f}."] if entry["power"] is not None else []),
+        f"- Check: `{entry['check']}`, {entry['replicates']} replicates; declared {entry['expected']}, found "
+        f"{entry['verdict']}.",
+        *([f"- Measured at {_conditions(entry)}."] if _conditions(entry) != usual else []),
+    ]
+
+
+def _resolution(entry):
+    """Standard errors between prediction and control, where the control differs."""
+    if entry["resolution"] is None:
+        return "exact"
+    values = [v for v, apart in zip(entry["resolution"], entry["control"]["differs"], strict=True) if apart]
+    if not values:
+        values = entry["resolution"]
+    low, high = ("no spread" if value >= _ALIKE else f"{value:.0f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _needed(entry):
+    needed = entry["replicates_needed"]
+    return f"{needed or 'more than 10,000'} replicates would decide, {entry['replicates']} were measured"
+
+
+def _untrained(untrained):
+    values = ", ".join(
+        f"{mean:.4g} ± {se:.2g}"
+        for mean, se in zip(untrained["measured"], untrained["standard_error"], strict=True)
+    )
+    return f"{values} ({'rejected' if untrained['rejected'] else 'NOT REJECTED'})"
+
+
+def _anchor(identifier):
+    """The anchor that GitHub gives the heading of a claim."""
+    return identifier.replace(".", "")
+
+
+def update_ledger(entries: Sequence[dict], papers: Mapping[str, str], json_path: Path, md_path: Path) -> None:
     """Put entries into the ledger in place of older ones of the same claims; write both files, or neither.
 
     Parameters
     ----------
     entries : sequence of dict
         New entries (see `ClaimResult.to_json`).
-    order : sequence of str
-        Ids of all claims. The ledger keeps this order, and drops entries of claims that are not among them.
+    papers : mapping of str to str
+        Ids of all claims, each with the title of its paper. The ledger keeps this order, and drops entries of claims
+        that are not among them.
     json_path, md_path : pathlib.Path
         The entries, from which the new ones are merged, and the page that is made from all of them.
     """
     known = {entry["id"]: entry for entry in read_entries(json_path)} | {
         entry["id"]: entry for entry in entries
     }
-    merged = [known[identifier] for identifier in order if identifier in known]
-    write_atomically({json_path: entries_json(merged), md_path: entries_markdown(merged)})
+    merged = [known[identifier] for identifier in papers if identifier in known]
+    write_atomically({json_path: entries_json(merged), md_path: entries_markdown(merged, papers)})
 
 
 def read_entries(path: Path) -> list[dict]:

@@ -17,7 +17,9 @@ from scipy import stats
 LEDGER_COMPARISONS = 500
 FALSE_ALARM = 0.01
 MIN_RESOLUTION = 8.0
+MAX_RESOLUTION = 1e6
 MIN_POWER = 0.9
+MIN_REPLICATES, MAX_REPLICATES = 8, 10_000
 
 AGREES, DISAGREES, UNCLEAR = "agrees", "disagrees", "unclear"
 
@@ -44,11 +46,25 @@ class Estimate:
         if not replicated:
             return cls(measured, np.zeros_like(measured), measured, measured)
         n = len(measured)
-        if n < 8:
-            raise ValueError(f"a statistical claim needs at least 8 replicates, got {n}")
-        mean, se = measured.mean(0), measured.std(0, ddof=1) / np.sqrt(n)
+        if n < MIN_REPLICATES:
+            raise ValueError(f"a statistical claim needs at least {MIN_REPLICATES} replicates, got {n}")
+        return cls._around(measured.mean(0), measured.std(0, ddof=1) / np.sqrt(n), n)
+
+    @classmethod
+    def _around(cls, mean, se, n):
         reach = _quantile(n) * se
         return cls(mean, se, mean - reach, mean + reach, n)
+
+    def with_replicates(self, n: int) -> Estimate:
+        """What n replicates of the same mean and spread would give."""
+        return self._around(self.mean, self.se * np.sqrt(self.replicates / n), n)
+
+    def at(self, comparison: int) -> Estimate:
+        """One of the comparisons alone."""
+        chosen = slice(comparison, comparison + 1)
+        return Estimate(
+            self.mean[chosen], self.se[chosen], self.low[chosen], self.high[chosen], self.replicates
+        )
 
     def moved_to(self, mean: np.ndarray) -> Estimate:
         """What the same replicates would have given around another mean."""
@@ -64,8 +80,11 @@ class Check(Protocol):
     def outcome(self, estimate: Estimate, predicted: np.ndarray) -> str:
         """AGREES, DISAGREES or UNCLEAR."""
 
-    def resolution(self, estimate: Estimate, predicted: np.ndarray, control: np.ndarray) -> float | None:
-        """Largest distance of control and prediction in standard errors, None where there is no noise."""
+    def resolution(self, estimate: Estimate, predicted: np.ndarray, control: np.ndarray) -> np.ndarray | None:
+        """Distance of control and prediction in standard errors, by comparison; None where there is no noise."""
+
+    def describe(self, predicted: float) -> str:
+        """What the prediction asks of the measurement, such as "> 0"."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +99,20 @@ class Exact:
         return AGREES if np.all(np.abs(estimate.mean - predicted) <= self.tolerance) else DISAGREES
 
     def resolution(self, estimate, predicted, control):
-        """None: no noise."""
+        """None: there is no noise."""
         return None
+
+    def describe(self, predicted):
+        """The prediction and its tolerance."""
+        return _number(predicted) + (f" ± {self.tolerance:.2g}" if self.tolerance else "")
 
 
 @dataclass(frozen=True)
 class Equivalent:
     """Interval inside prediction +- `margin`; if `unbiased`, it must also contain the prediction.
 
-    Unbiased is for measurements whose expectation is the prediction itself; where the prediction is a limit
-    (infinite training, no sampling noise in the gradients) only the margin is asked.
+    Unbiased is for measurements whose expectation is the prediction itself. Where the prediction is a limit (infinite
+    training, no sampling noise in the gradients), the interval must only lie inside the margin.
     """
 
     margin: float
@@ -108,8 +131,12 @@ class Equivalent:
         return DISAGREES if np.any(outside) else UNCLEAR
 
     def resolution(self, estimate, predicted, control):
-        """Distance of prediction and control over the standard error, at the comparison that tells them apart best."""
-        return _separation(np.abs(np.asarray(control) - predicted), estimate.se)
+        """Distance of prediction and control over the standard error."""
+        return _in_errors(np.abs(np.asarray(control) - predicted), estimate.se)
+
+    def describe(self, predicted):
+        """The prediction and its margin."""
+        return f"{_number(predicted)} ± {self.margin:.2g}"
 
 
 @dataclass(frozen=True)
@@ -127,10 +154,13 @@ class Sign:
         return DISAGREES if np.any(far < self.smallest) else UNCLEAR
 
     def resolution(self, estimate, predicted, control):
-        """Size of the effect over its standard error, at the comparison where the control predicts the other sign."""
-        return _separation(
-            np.where(np.sign(control) != np.sign(predicted), np.abs(estimate.mean), 0), estimate.se
-        )
+        """Size of the effect over its standard error where the control predicts the other sign, 0 elsewhere."""
+        opposed = np.sign(control) != np.sign(predicted)
+        return _in_errors(np.where(opposed, np.abs(estimate.mean), 0), estimate.se)
+
+    def describe(self, predicted):
+        """The side of zero."""
+        return _side(predicted, self.smallest)
 
 
 @dataclass(frozen=True)
@@ -147,8 +177,12 @@ class AtMost:
         return DISAGREES if np.any(estimate.low > predicted + self.slack) else UNCLEAR
 
     def resolution(self, estimate, predicted, control):
-        """Largest excess over the control's bound in standard errors."""
-        return _separation(np.maximum(estimate.mean - control, 0), estimate.se)
+        """Excess over the control's bound in standard errors."""
+        return _in_errors(np.maximum(estimate.mean - control, 0), estimate.se)
+
+    def describe(self, predicted):
+        """The bound and its slack."""
+        return f"≤ {_number(predicted)}" + (f" + {self.slack:.2g}" if self.slack else "")
 
 
 @dataclass(frozen=True)
@@ -163,14 +197,23 @@ class Unsupported:
     ----------
     smallest : float > 0
         The published effect, or the smallest that would matter; written before the run.
+    published : float > 0, optional
+        The effect that the paper reports, where it reports one; `smallest` may not exceed it, because the check
+        could then exclude less than the paper says.
     """
 
     smallest: float
+    published: float | None = None
     replicated: bool = True
 
     def __post_init__(self):
         if not 0 < self.smallest < np.inf:
             raise ValueError(f"smallest must be > 0 and finite, got {self.smallest}")
+        if self.published is not None and not self.smallest <= self.published < np.inf:
+            raise ValueError(
+                f"smallest must be at most the published effect, got smallest = {self.smallest} and "
+                f"published = {self.published}"
+            )
 
     def outcome(self, estimate, predicted):
         """AGREES when the sentence is supported, DISAGREES when it is not, else UNCLEAR."""
@@ -190,11 +233,31 @@ class Unsupported:
         Student's statistic with n - 1 degrees of freedom and noncentrality smallest / SE, SE as measured.
         """
         n = estimate.replicates
-        return float(stats.nct.sf(_quantile(n), n - 1, _separation(self.smallest, np.max(estimate.se))))
+        noncentrality = np.min(_in_errors(self.smallest, estimate.se))
+        return float(stats.nct.sf(_quantile(n), n - 1, noncentrality))
 
     def resolution(self, estimate, predicted, control):
-        """`smallest` in standard errors, at the noisiest comparison."""
-        return _separation(self.smallest, np.max(estimate.se))
+        """`smallest` in standard errors."""
+        return _in_errors(np.full_like(estimate.se, self.smallest), estimate.se)
+
+    def describe(self, predicted):
+        """The side of zero that the sentence states."""
+        return _side(predicted)
+
+
+def replicates_to_decide(check: Check, estimate: Estimate, predicted: np.ndarray) -> int | None:
+    """Replicates with which the check would decide if means and spreads stay as they are; None above 10,000."""
+
+    def decides(n):
+        return check.outcome(estimate.with_replicates(n), predicted) != UNCLEAR
+
+    low, high = MIN_REPLICATES - 1, MAX_REPLICATES
+    if not decides(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decides(middle) else (middle, high)
+    return high
 
 
 def _quantile(n: int) -> float:
@@ -209,6 +272,14 @@ def _towards(predicted, estimate):
     return near, np.where(positive, estimate.high, -estimate.low)
 
 
-def _separation(distance, se):
-    """Largest distance in standard errors, at most 1e6 (replicates that do not differ at all)."""
-    return float(np.max(np.minimum(distance / np.maximum(se, 1e-300), 1e6)))
+def _in_errors(distance, se):
+    """Distances in standard errors, at most 1e6 (replicates that do not differ at all)."""
+    return np.minimum(distance / np.maximum(se, 1e-300), MAX_RESOLUTION)
+
+
+def _number(value):
+    return f"{value:.4g}"
+
+
+def _side(predicted, smallest=0.0):
+    return f"> {smallest:g}" if predicted > 0 else f"< {-smallest if smallest else 0:g}"

@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 
 from neural import stream_seed
 from synthetic.mixture.hard_margin import hard_margin
-from synthetic.store.sweep import default_jobs, sweep
+from synthetic.store.sweep import sweep
 
 Classifier = Literal["ridge", "logistic", "hinge", "hard-margin", "averaging"]
 
@@ -96,7 +96,7 @@ def repeated_accuracies(
 def measure_accuracies(points: Sequence[Downstream], repeats: int, seed: int) -> np.ndarray:
     """Accuracies (repeats, points, kappas) at another seed; training sets of equal size are shared by the points."""
     seeded = [replace(point, seed=seed) for point in points]
-    return repeated_accuracies(seeded, repeats, jobs=default_jobs()).transpose(1, 0, 2)
+    return repeated_accuracies(seeded, repeats).transpose(1, 0, 2)
 
 
 def measure_separable_shares(points: Sequence[Downstream], repeats: int, seed: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neural import info_nce, spectral, torch_generator
 from synthetic.mixture.samples import mixture_views, random_direction, signal_gain
-from synthetic.store.sweep import default_jobs, sweep
+from synthetic.store.sweep import sweep
 
 BLOCK = 8
 """Replicates that are trained side by side."""
@@ -179,7 +179,7 @@ def projector_gains(
 def measure_gains(trainings: Sequence[ProjectorTraining], replicates: int, seed: int) -> np.ndarray:
     """Gains (replicates, trainings) at another seed."""
     seeded = [replace(training, seed=seed) for training in trainings]
-    return projector_gains(seeded, replicates, jobs=default_jobs()).T
+    return projector_gains(seeded, replicates).T
 
 
 def measure_log_gains(trainings: Sequence[ProjectorTraining], replicates: int, seed: int) -> np.ndarray:

@@ -6,9 +6,15 @@ import pytest
 from joblib import parallel_config
 
 from neural.devices import available_cores
-from synthetic.claims import CLAIMS, run_claim
-from synthetic.claims.rule import LEDGER_COMPARISONS, MIN_RESOLUTION
+from synthetic.claims import CLAIMS, PAPER_OF, run_claim
+from synthetic.claims.ledger import entries_markdown
+from synthetic.claims.rule import LEDGER_COMPARISONS
 from synthetic.store.files import clone_root
+
+FIELDS = (
+    *("statement", "latex", "source", "reference", "assumptions"),
+    *("limits", "reason", "quantity", "expected"),
+)
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
@@ -17,9 +23,7 @@ def test_claim_has_its_verdict_and_rejects_its_control(claim, seed):
         result = run_claim(claim, seed)
     shown = json.dumps(result.to_json(), indent=1)
     assert result.verdict == claim.expected, shown
-    assert result.control_rejected, shown
-    assert result.resolution is None or result.resolution >= MIN_RESOLUTION, shown
-    assert result.ok
+    assert result.ok, shown
 
 
 def committed():
@@ -30,15 +34,30 @@ def test_ledger_holds_every_claim_as_declared():
     assert [entry["id"] for entry in committed()] == list(CLAIMS)
     for entry in committed():
         claim = CLAIMS[entry["id"]]
-        for field in ("statement", "latex", "source", "reference", "assumptions", "limits", "expected"):
+        for field in (
+            "statement",
+            "latex",
+            "source",
+            "reference",
+            "assumptions",
+            "limits",
+            "reason",
+            "quantity",
+            "expected",
+        ):
             assert entry[field] == getattr(claim, field), (entry["id"], field)
         assert entry["ok"] and entry["verdict"] == claim.expected and entry["seed"] == 0
 
 
-def test_ledger_page_shows_every_claim():
-    page = (clone_root() / "CLAIMS.md").read_text()
+def test_ledger_page_is_made_from_the_entries():
+    assert (clone_root() / "CLAIMS.md").read_bytes() == entries_markdown(committed(), PAPER_OF)
+
+
+def test_ledger_page_shows_every_claim_in_its_paper_s_table_and_in_detail():
+    page = (clone_root() / "CLAIMS.md").read_text(encoding="utf-8")
     for claim in CLAIMS.values():
-        assert f"| {claim.id} |" in page and f"## {claim.id}\n\n{claim.statement}" in page
+        assert f"| {claim.statement} [{claim.id}](#" in page
+        assert f"### {claim.id}\n\n{claim.statement}" in page
 
 
 def test_ledger_holds_no_more_comparisons_than_its_intervals_are_corrected_for():

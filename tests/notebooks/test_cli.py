@@ -46,17 +46,22 @@ def entry(identifier, ok=True):
         "reference": "here",
         "assumptions": "none",
         "limits": "",
+        "reason": "",
+        "quantity": "",
         "check": "Exact(tolerance=0)",
         "expected": "holds",
         "verdict": "holds",
+        "asked": ["1"],
         "predicted": [1.0],
         "measured": [1.0],
         "standard_error": [0.0],
         "interval": [[1.0], [1.0]],
         "replicates": 1,
+        "replicates_needed": None,
         "resolution": None,
         "power": None,
-        "control": {"what": "wrong", "values": [2.0], "rejected": ok},
+        "control": {"what": "wrong", "values": [2.0], "differs": [ok], "rejected": ok},
+        "untrained": None,
         "seed": 0,
         "versions": {"python": "3"},
         "ok": ok,
@@ -79,6 +84,7 @@ def clone(monkeypatch, tmp_path):
     """Three claims, of which none is measured, and an empty clone, whose folder is returned."""
     claims = {name: fake_claim(name) for name in ("xue-1", "xue-2", "gui-1")}
     monkeypatch.setattr(synthetic.claims, "CLAIMS", claims)
+    monkeypatch.setattr(synthetic.claims, "PAPER_OF", dict.fromkeys(claims, "A paper"))
     monkeypatch.setattr(synthetic.claims, "run_claim", lambda claim, seed: claim.result)
     root = tmp_path / "clone"
     root.mkdir()
@@ -161,7 +167,7 @@ def test_claims_print_a_row_each_and_write_the_ledger(clone, capsys):
     ]
     assert "3 of 3 claims came out as declared" in printed
     assert ids_in_ledger(clone) == ["xue-1", "xue-2", "gui-1"]
-    assert "| xue-2 |" in (clone / "CLAIMS.md").read_text()
+    assert "[xue-2](#xue-2)" in (clone / "CLAIMS.md").read_text()
 
 
 def test_one_claim_replaces_its_entry_alone(clone, monkeypatch):
@@ -179,7 +185,7 @@ def test_one_claim_replaces_its_entry_alone(clone, monkeypatch):
     ]
     before, after = before.splitlines(), (clone / "CLAIMS.md").read_text().splitlines()
     assert [line for line in after if line not in before] == [
-        "| xue-2 | derived | 1 | 1.5 |  | exact | holds | rejected |",
+        "| What xue-2 says. [xue-2](#xue-2) | 1 | 1.5 | holds |",
         "- Measured at seed 0 with python 4.",
     ]
 
