@@ -1,232 +1,189 @@
-"""Notebook 05: the runs, the numbers and the figures of digits on photographs."""
+"""Notebook 05: a digit that one view of a pair lacks, before and after the head."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-import seaborn as sns
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neural.data.digits import DigitsOnPhotographs
-from neural.models.encoders import SmallConvConfig
 from neural.training.pretraining import PretrainConfig, example_views
 from notebooks.figure import apply_style
-from notebooks.panels.shared import estimate
+from notebooks.panels.shared import (
+    IMAGE_BASE,
+    LAYERS,
+    PALETTE,
+    PROBES,
+    Scores,
+    band,
+    errorbars,
+    estimate,
+    estimates,
+    layer_cells,
+    layer_scores,
+    legend_below,
+    mark_chance,
+    mark_zero,
+    plus_minus,
+    text_table,
+)
+from synthetic.images.runs import BASE, untrained, with_data
 from synthetic.images.scores import ProbeScores
 
-PROBES_OF_BOTH = ProbeScores(labels=("digit", "photo"))
-PROBES = {"linear": "linear probe", "knn": "20 nearest neighbours"}
-_LAYERS = {"h": ("before the head, $h$", "o"), "z": ("after the head, $z$", "s")}
-_PALETTE = sns.color_palette("colorblind")
+PROFILES = {
+    "smoke": {"base": IMAGE_BASE["smoke"], "members": 2, "p_drops": (0.0, 1.0)},
+    "quick": {"base": IMAGE_BASE["quick"], "members": 4, "p_drops": (0.0, 0.25, 0.5, 0.75, 1.0)},
+    "full": {
+        "base": {**IMAGE_BASE["quick"], "epochs": 40, "width": 32},
+        "members": 32,
+        "p_drops": (0.0, 0.25, 0.5, 0.75, 1.0),
+    },
+}
+MEASUREMENT = ProbeScores(labels=("digit", "photo"))
 
 
-def sweep_points(
-    seed: int, device: str, *, p_drops: Sequence[float], members: int, epochs: int, width: int
-) -> list[PretrainConfig]:
-    """Configurations in the order that `summarise` expects: for each p_drop all members, then the untrained.
+def drop_runs(base: PretrainConfig, p_drops: Sequence[float]) -> dict[float | None, PretrainConfig]:
+    """Runs by the probability that the second view lacks the digit; None is the untrained network.
 
     Parameters
     ----------
-    seed : int
-        Root seed; member m of every p_drop shares data, initial weights, batch order and augmentation.
-    device : str
-        Where to train.
+    base : PretrainConfig
     p_drops : sequence of float
-        Rising probabilities that the second view lacks the digit.
-    members : int >= 2
-        Repetitions per value.
-    epochs, width : int
-        Passes over the data, and channels of the first convolution.
-
-    Returns
-    -------
-    list of PretrainConfig
-        (len(p_drops) + 1) * members runs; the last `members` are untrained networks at the first p_drop.
+        Rising.
     """
-    settings = [(p, epochs) for p in p_drops] + [(p_drops[0], 0)]
-    return [
-        PretrainConfig(
-            data=DigitsOnPhotographs(p_drop=p),
-            seed=seed,
-            member=m,
-            epochs=n,
-            encoder=SmallConvConfig(width),
-            device=device,
-        )
-        for p, n in settings
-        for m in range(members)
-    ]
+    return {p: with_data(base, p_drop=p) for p in p_drops} | {None: untrained(base)}
 
 
-def summarise(results: list[dict], *, p_drops: Sequence[float], members: int) -> dict:
-    """Mean and interval of every measurement, of the gaps, and of the contrasts paired by member.
+def summarise_drop(scores: Mapping[float | None, Scores]) -> dict:
+    """Means and intervals of every score, of the gaps, and of the contrasts paired by member.
 
     Parameters
     ----------
-    results : list of dict
-        Results of `PROBES_OF_BOTH` in the order of `sweep_points`.
-    p_drops, members
-        As for `sweep_points`.
+    scores : mapping
+        Of all members, by the names of `drop_runs`.
 
     Returns
     -------
     dict
         `p_drop`; `trained` and `untrained`: name -> `estimate`, names `<label>_<probe>_<h|z|gap>` and
-        `effective_rank_<h|z>`; `growth`: probe -> estimate of the digit gap at the last p_drop minus the
-        first; `above_untrained`: probe -> estimate of the digit gap minus the untrained gap, for each p_drop.
+        `effective_rank_<h|z|gap>`; `growth`: probe -> estimate of the digit's gap at the last p_drop minus the
+        first; `above_untrained`: probe -> estimate of the digit's gap minus the untrained gap, for each p_drop.
     """
-    measured = {}
-    for name in (name for name in results[0] if name.endswith("_h")):
-        stem = name.removesuffix("_h")
-        before, after = (
-            np.reshape([r[f"{stem}_{layer}"] for r in results], (len(p_drops) + 1, members))
-            for layer in ("h", "z")
-        )
-        measured |= {f"{stem}_h": before, f"{stem}_z": after, f"{stem}_gap": before - after}
-    gaps = {probe: measured[f"digit_{probe}_gap"] for probe in PROBES}
+    p_drops = [p for p in scores if p is not None]
+    stems = [name.removesuffix("_h") for name in scores[None] if name.endswith("_h")]
+    trained = layer_scores([scores[p] for p in p_drops], stems)
+    start = {name: values[0] for name, values in layer_scores([scores[None]], stems).items()}
+    gaps = {
+        stem.removeprefix("digit_"): (trained[f"{stem}_gap"], start[f"{stem}_gap"])
+        for stem in stems
+        if stem.startswith("digit_")
+    }
     return {
-        "p_drop": list(p_drops),
-        "trained": {name: estimate(values[:-1]) for name, values in measured.items()},
-        "untrained": {name: estimate(values[-1]) for name, values in measured.items()},
-        "growth": {probe: estimate(gap[-2] - gap[0]) for probe, gap in gaps.items()},
-        "above_untrained": {probe: estimate(gap[:-1] - gap[-1]) for probe, gap in gaps.items()},
+        "p_drop": p_drops,
+        "trained": estimates(trained),
+        "untrained": estimates(start),
+        "growth": {probe: estimate(gap[-1] - gap[0]) for probe, (gap, _) in gaps.items()},
+        "above_untrained": {probe: estimate(gap - control) for probe, (gap, control) in gaps.items()},
     }
 
 
-def format_table(summary: dict) -> str:
-    """Digit accuracy and gap per p_drop, and the paired contrasts, as text; +- is the Student 95% half width.
+def format_drop(summary: dict, probes: Mapping[str, str] = PROBES) -> str:
+    """Accuracy of the digit and its gap for each p_drop, and the paired contrasts, as text.
 
     Parameters
     ----------
     summary : dict
-        Of `summarise`.
+        Of `summarise_drop`.
+    probes : mapping of a probe to its name
     """
-    lines = [f"{'':>10}" + "".join(f"{name:>38}" for name in PROBES.values())]
-    lines.append(f"{'':>10}" + f"{'before':>14}{'after':>8}{'gap':>16}" * len(PROBES))
-    rows = [(f"p = {p:g}", _row(summary["trained"], i)) for i, p in enumerate(summary["p_drop"])]
-    lines += [f"{label:>10}{row}" for label, row in [*rows, ("untrained", _row(summary["untrained"], ()))]]
-    first, last = summary["p_drop"][0], summary["p_drop"][-1]
-    for probe, name in PROBES.items():
-        growth = _plus_minus(summary["growth"][probe], ())
-        above = _plus_minus(summary["above_untrained"][probe], -1)
-        lines.append(
-            f"{name}: gap at p = {last:g} minus gap at p = {first:g}: {growth}; minus untrained: {above}"
+    stems = {f"digit_{probe}": probe for probe in probes}
+    rows = [
+        {"": f"p = {p:g}", **layer_cells(summary["trained"], stems, i)}
+        for i, p in enumerate(summary["p_drop"])
+    ]
+    lines = [text_table([*rows, {"": "untrained", **layer_cells(summary["untrained"], stems)}])]
+    for probe, name in probes.items():
+        growth, above = (
+            plus_minus(summary["growth"][probe]),
+            plus_minus(summary["above_untrained"][probe], -1),
         )
+        lines.append(f"{name}: growth of the gap {growth}; last gap minus untrained {above}")
     return "\n".join(lines)
 
 
 def draw_gap(summary: dict) -> Figure:
-    """Digit accuracy before and after the head, and their gap, against p_drop, untrained network as band.
+    """Accuracy of the digit before and after the head, and their gap, against p_drop; bands: untrained network.
 
     Parameters
     ----------
     summary : dict
-        Of `summarise`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Markers: mean and Student 95% interval over members. Bands: the same of the untrained network.
+        Of `summarise_drop`.
     """
+    places = np.array(summary["p_drop"])
     with apply_style():
         figure = Figure(figsize=(10.4, 4.0))
-        accuracy_axes = dict(zip(PROBES, figure.subplots(1, 3)[:2], strict=True))
-        for probe, axes in accuracy_axes.items():
-            for i, (layer, (label, marker)) in enumerate(_LAYERS.items()):
-                _draw_series(axes, summary, f"digit_{probe}_{layer}", i, marker, label)
-            axes.set(title=PROBES[probe], ylabel="test accuracy of the digit", ylim=(0, 1))
-            axes.axhline(0.1, color="0.6", linewidth=0.8)
-            axes.text(0, 0.11, "chance", color="0.4", va="bottom", fontsize=8)
-        gap_axes = figure.axes[2]
+        *accuracies, gap = figure.subplots(1, 3)
+        for axes, (probe, title) in zip(accuracies, PROBES.items(), strict=True):
+            for shift, (layer, look) in zip((-0.012, 0.012), LAYERS.items(), strict=True):
+                name = f"digit_{probe}_{layer}"
+                errorbars(axes, places + shift, summary["trained"][name], **look)
+                band(axes, summary["untrained"][name], color=look["color"], label="same, untrained")
+            mark_chance(axes, 0)
+            axes.set(title=title, ylabel="test accuracy of the digit", ylim=(0, 1))
         for i, (probe, label) in enumerate(PROBES.items()):
-            _draw_series(gap_axes, summary, f"digit_{probe}_gap", i + 2, "D^"[i], label)
-        gap_axes.axhline(0, color="0.6", linewidth=0.8)
-        gap_axes.set(title="what the head loses", ylabel="gap, before minus after")
+            name, look = f"digit_{probe}_gap", {"color": PALETTE[i + 2], "label": label}
+            errorbars(gap, places + 0.012 * (2 * i - 1), summary["trained"][name], marker="D^"[i], **look)
+            band(gap, summary["untrained"][name], **look | {"label": "same, untrained"})
+        mark_zero(gap)
+        gap.set(title="what the head loses", ylabel="gap, before minus after")
         for axes in figure.axes:
-            axes.set(xlabel="probability of dropping the digit, $p_{drop}$", xticks=summary["p_drop"])
-            _draw_legend(axes)
+            axes.set(xlabel="probability of dropping the digit, $p_{drop}$", xticks=places)
+            legend_below(axes)
     return figure
 
 
-def draw_views(seed: int) -> tuple[Figure, dict]:
-    """Positive pairs as the network sees them: first view, second view with and without the digit.
+def view_data(seed: int) -> dict:
+    """Positive pairs as the network sees them, of member 0 and one for each digit 0..7.
 
     Parameters
     ----------
     seed : int
-        Root seed of the runs; the pairs are those of member 0, one for each digit 0..7.
+        Root seed of the runs.
 
     Returns
     -------
-    figure : matplotlib.figure.Figure
-    data : dict
-        `digit`, `photo` (names) and the views `first`, `kept`, `dropped`: for each image its RGB bytes, pixel
-        by pixel and row by row, in hexadecimal.
+    dict
+        `digit`, `photo` (names), and the views `first`, `kept`, `dropped` (second view with and without the digit):
+        for each image its RGB bytes, pixel by pixel and row by row, in hexadecimal.
     """
-    kept, dropped = (PretrainConfig(data=DigitsOnPhotographs(p_drop=p), seed=seed) for p in (0.0, 1.0))
+    kept, dropped = (replace(with_data(BASE, p_drop=p), seed=seed) for p in (0.0, 1.0))
     train = kept.build_data()[0]
     index = torch.stack([(train.digit == digit).nonzero()[0, 0] for digit in range(8)])
-    photos = [kept.data.photos[i] for i in train.photo[index].tolist()]
     first, second = example_views(kept, index)
     views = {"first": first, "kept": second, "dropped": example_views(dropped, index)[1]}
-    pixels = {name: _bytes(images) for name, images in views.items()}
-    hexadecimal = {name: [image.tobytes().hex() for image in images] for name, images in pixels.items()}
-    titles = [f"{digit} on\n{photo.replace('_', ' ')}" for digit, photo in enumerate(photos)]
-    return _draw_strips(pixels, titles), {"digit": list(range(8)), "photo": photos, **hexadecimal}
+    pixels = {name: (255 * images).round().byte().permute(0, 2, 3, 1) for name, images in views.items()}
+    photos = [kept.data.photos[i] for i in train.photo[index].tolist()]
+    return {"digit": list(range(8)), "photo": photos} | {
+        name: [image.numpy().tobytes().hex() for image in images] for name, images in pixels.items()
+    }
 
 
-def _bytes(images: torch.Tensor) -> np.ndarray:
-    return (255 * images).round().byte().permute(0, 2, 3, 1).numpy()
-
-
-def _draw_strips(pixels: dict[str, np.ndarray], titles: list[str]) -> Figure:
-    labels = ("view 1", "view 2,\ndigit kept", "view 2,\ndigit dropped")
+def draw_views(data: dict) -> Figure:
+    """The pairs of `view_data`, one column a pair."""
+    labels = {"first": "view 1", "kept": "view 2,\ndigit kept", "dropped": "view 2,\ndigit dropped"}
     with apply_style():
-        figure = Figure(figsize=(1.2 * len(titles) + 0.4, 4.1))
-        grid = figure.subplots(len(pixels), len(titles))
-        for row, images, label in zip(grid, pixels.values(), labels, strict=True):
+        figure = Figure(figsize=(1.2 * len(data["digit"]) + 0.4, 4.1))
+        grid = figure.subplots(len(labels), len(data["digit"]))
+        for row, (name, label) in zip(grid, labels.items(), strict=True):
             row[0].set_ylabel(label)
-            for axes, image in zip(row, images, strict=True):
-                axes.imshow(image)
+            for axes, image in zip(row, data[name], strict=True):
+                pixels = np.frombuffer(bytes.fromhex(image), dtype=np.uint8)
+                side = round((len(pixels) / 3) ** 0.5)
+                axes.imshow(pixels.reshape(side, side, 3))
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_visible(False)
-        for axes, title in zip(grid[0], titles, strict=True):
-            axes.set_title(title, fontsize=7)
+        for axes, digit, photo in zip(grid[0], data["digit"], data["photo"], strict=True):
+            axes.set_title(f"{digit} on\n{photo.replace('_', ' ')}", fontsize=7)
     return figure
-
-
-def _draw_series(axes: Axes, summary: dict, name: str, colour: int, marker: str, label: str) -> None:
-    shift = 0.012 if colour % 2 else -0.012
-    trained, untrained = summary["trained"][name], summary["untrained"][name]
-    axes.errorbar(
-        np.asarray(summary["p_drop"]) + shift,
-        trained["mean"],
-        yerr=trained["half_width"],
-        fmt=marker,
-        color=_PALETTE[colour],
-        label=label,
-    )
-    low, high = untrained["mean"] - untrained["half_width"], untrained["mean"] + untrained["half_width"]
-    axes.axhspan(low, high, color=_PALETTE[colour], alpha=0.25, linewidth=0, label="same, untrained")
-
-
-def _draw_legend(axes: Axes) -> None:
-    """Legend below the axes: one column for markers, one for bands."""
-    bands, markers = axes.patches, axes.containers
-    entries = [*markers, *bands]
-    axes.legend(
-        entries, [e.get_label() for e in entries], ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2)
-    )
-
-
-def _row(estimates: dict, index: int | tuple) -> str:
-    cells = ""
-    for probe in PROBES:
-        before, after = (estimates[f"digit_{probe}_{layer}"]["mean"][index] for layer in ("h", "z"))
-        cells += f"{before:>14.3f}{after:>8.3f}{_plus_minus(estimates[f'digit_{probe}_gap'], index):>16}"
-    return cells
-
-
-def _plus_minus(value: dict, index: int | tuple) -> str:
-    return f"{value['mean'][index]:.3f} +- {value['half_width'][index]:.3f}"

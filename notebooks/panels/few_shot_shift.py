@@ -9,20 +9,54 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neural.models.heads import FixedReweightingConfig, HeadConfig, IdentityConfig
-from neural.training.methods import CrossEntropy, MethodConfig, SupCon
 from neural.training.pretraining import PretrainConfig
 from notebooks.figure import apply_style
-from notebooks.panels.image_runs import linear_top
-from notebooks.panels.named_runs import Scores, estimates, layer_scores, plus_minus
-from notebooks.panels.shared import AFTER, BEFORE, PALETTE, estimate
+from notebooks.panels.shared import (
+    BEFORE,
+    IMAGE_BASE,
+    IMAGE_MEMBERS,
+    LAYERS,
+    PALETTE,
+    Scores,
+    before_after,
+    errorbars,
+    estimate,
+    estimates,
+    layer_cells,
+    layer_scores,
+    plus_minus,
+    text_table,
+)
+from synthetic.images.runs import (
+    COARSE_STRENGTH,
+    LABELLED,
+    coarse_run,
+    reweighting_heads,
+    shift_run,
+    untrained,
+    with_data,
+    without_last_relu,
+)
 from synthetic.images.scores import ProbeScores
 
+PROFILES = {
+    profile: {
+        "base": IMAGE_BASE[profile],
+        "members": IMAGE_MEMBERS[profile],
+        "coarse_epochs": coarse_epochs,  # a fixed head needs 20 epochs to show its effect
+        "strengths": strengths,
+        "decays": decays,
+        "per_group": per_group,
+    }
+    for profile, coarse_epochs, strengths, decays, per_group in (
+        ("smoke", 1, (0.3,), (1.2,), (2, 20)),
+        ("quick", 20, (0.3, 0.5), (1.2,), (2, 5, 20, 100)),
+        ("full", 60, (0.3, 0.5, 0.7), (1.05, 1.2), (2, 5, 10, 20, 50, 100)),
+    )
+}
 SHOTS = 5
-PROBES = ProbeScores(labels=("digit", "coarse"), few_shot=SHOTS)
-METHODS: dict[str, type[SupCon] | type[CrossEntropy]] = {"SupCon": SupCon, "CE": CrossEntropy}
-NONE, MLP = "none", "MLP"
-UNTRAINED = "untrained"
+MEASUREMENT = ProbeScores(labels=("digit", "coarse"), few_shot=SHOTS)
+NONE, MLP, UNTRAINED = "none", "MLP", "untrained"
 _QUANTITIES = {
     "digit_linear": "digit, linear probe",
     "digit_knn": "digit, 20 nearest neighbours",
@@ -31,36 +65,29 @@ _QUANTITIES = {
 }
 
 
-def coarse_runs(
-    base: PretrainConfig, *, strength: float, decays: Sequence[float]
-) -> dict[tuple, PretrainConfig]:
+def coarse_runs(base: PretrainConfig, decays: Sequence[float]) -> dict[tuple, PretrainConfig]:
     """Runs trained on pairs of similar digits, to be asked for the digit.
 
     Parameters
     ----------
     base : PretrainConfig
         With an MLP head and a last ReLU.
-    strength : float
-        Of the digit.
     decays : sequence of float
         Of fixed reweighting heads.
 
     Returns
     -------
     dict
-        Names (method, head), method in `METHODS`, head `NONE`, `MLP` or "fixed <decay>"; with a third entry
+        Names (method, head), method in `LABELLED`, head `NONE`, `MLP` or "fixed <decay>"; with a third entry
         "linear" where the encoder does not end with a ReLU; (UNTRAINED, MLP).
     """
-    base = replace(base, data=replace(base.data, strength=strength))
-    runs: dict[tuple, PretrainConfig] = {}
-    for method, recipe in METHODS.items():
-        trained = replace(base, method=recipe("coarse"))
-        runs |= {
-            (method, head): replace(trained, head=chosen) for head, chosen in _heads(base, decays).items()
-        }
+    heads = reweighting_heads(base, decays)
+    runs: dict[tuple, PretrainConfig] = {
+        (method, name): coarse_run(base, method, head) for method in LABELLED for name, head in heads.items()
+    }
     for head in (NONE, MLP):
-        runs["SupCon", head, "linear"] = linear_top(runs["SupCon", head])
-    return runs | {(UNTRAINED, MLP): replace(base, epochs=0)}
+        runs["SupCon", head, "linear"] = without_last_relu(runs["SupCon", head])
+    return runs | {(UNTRAINED, MLP): untrained(with_data(base, strength=COARSE_STRENGTH))}
 
 
 def summarise_coarse(scores: Mapping[tuple, Scores]) -> dict:
@@ -69,7 +96,7 @@ def summarise_coarse(scores: Mapping[tuple, Scores]) -> dict:
     Parameters
     ----------
     scores : mapping
-        Of `PROBES`, by the names of `coarse_runs`.
+        Of `MEASUREMENT`, by the names of `coarse_runs`.
 
     Returns
     -------
@@ -79,26 +106,19 @@ def summarise_coarse(scores: Mapping[tuple, Scores]) -> dict:
         minus that of the run of the same method and encoder without head, for every run (paired by member; zero for
         the runs without head themselves and for the untrained).
     """
+    none = [scores[name if name[0] == UNTRAINED else (name[0], NONE, *name[2:])] for name in scores]
     table = layer_scores(list(scores.values()), _QUANTITIES)
-    reference = [_without_head(name) for name in scores]
     return {
-        "run": [_label(name) for name in scores],
+        "run": [f"{method}, {head}" + (", no ReLU" if top else "") for method, head, *top in scores],
         "accuracy": estimates(table),
         "minus_none": {
-            probe: estimate(
-                np.array(
-                    [
-                        one[f"digit_{probe}_h"] - scores[without][f"digit_{probe}_h"]
-                        for one, without in zip(scores.values(), reference, strict=True)
-                    ]
-                )
-            )
+            probe: estimate(table[f"digit_{probe}_h"] - np.array([one[f"digit_{probe}_h"] for one in none]))
             for probe in ("linear", "knn", "few_shot")
         },
     }
 
 
-def coarse_table(summary: dict) -> str:
+def format_coarse(summary: dict) -> str:
     """One line for each run: accuracies, gap, and accuracy before the head minus that without head.
 
     Parameters
@@ -106,23 +126,15 @@ def coarse_table(summary: dict) -> str:
     summary : dict
         Of `summarise_coarse`.
     """
-    shown = {"digit_linear": "linear", "digit_knn": "knn"}
-    lines = [
-        f"{'':>22}" + "".join(f"{_QUANTITIES[stem]:>52}" for stem in shown) + f"{'coarse, linear':>18}",
-        f"{'':>22}"
-        + f"{'before':>10}{'after':>7}{'gap':>17}{'minus no head':>18}" * 2
-        + f"{'before':>11}{'after':>7}",
-    ]
+    rows = []
     for i, run in enumerate(summary["run"]):
-        line = f"{run:>22}"
-        for stem, probe in shown.items():
-            before, after = _means(summary["accuracy"], stem, i)
-            gap, added = summary["accuracy"][f"{stem}_gap"], summary["minus_none"][probe]
-            compared = plus_minus(added, i) if _compared(run) else ""
-            line += f"{before:>10.3f}{after:>7.3f}{plus_minus(gap, i):>17}{compared:>18}"
-        before, after = _means(summary["accuracy"], "coarse_linear", i)
-        lines.append(f"{line}{before:>11.3f}{after:>7.3f}")
-    return "\n".join(lines)
+        row = {"": run}
+        for probe in ("linear", "knn"):
+            row |= layer_cells(summary["accuracy"], {f"digit_{probe}": probe}, i)
+            if NONE not in run and UNTRAINED not in run:
+                row[f"{probe} - no head"] = plus_minus(summary["minus_none"][probe], i)
+        rows.append(row | layer_cells(summary["accuracy"], {"coarse_linear": "coarse"}, i))
+    return text_table(rows)
 
 
 def draw_coarse(summary: dict) -> Figure:
@@ -138,8 +150,7 @@ def draw_coarse(summary: dict) -> Figure:
         places = np.arange(len(summary["run"]))
         grid = figure.subplots(2, 2, sharex=True)
         for axes, (stem, title) in zip(grid.ravel(), _QUANTITIES.items(), strict=True):
-            for i, (layer, look) in enumerate((("h", BEFORE), ("z", AFTER))):
-                _markers(axes, places + 0.1 * (2 * i - 1), summary["accuracy"][f"{stem}_{layer}"], **look)
+            before_after(axes, places, summary["accuracy"], stem)
             axes.set(title=title, ylabel="test accuracy")
             axes.grid(axis="x", color="0.92")
         for axes in grid[1]:
@@ -149,7 +160,7 @@ def draw_coarse(summary: dict) -> Figure:
 
 
 def shift_runs(
-    base: PretrainConfig, *, agreement: float, strengths: Sequence[float], decays: Sequence[float]
+    base: PretrainConfig, strengths: Sequence[float], decays: Sequence[float]
 ) -> dict[tuple, PretrainConfig]:
     """Runs trained on the parity of digits whose background mostly agrees with it.
 
@@ -157,8 +168,6 @@ def shift_runs(
     ----------
     base : PretrainConfig
         With an MLP head and a last ReLU.
-    agreement : float
-        Share of training images whose background agrees.
     strengths : sequence of float
         Of the digit; the first one with every head, the others with the MLP alone.
     decays : sequence of float
@@ -171,14 +180,14 @@ def shift_runs(
     """
     runs = {}
     for s in strengths:
-        shifted = replace(base, data=replace(base.data, strength=s, agreement=agreement))
-        heads = _heads(base, decays) if s == strengths[0] else {MLP: base.head}
-        for method, recipe in METHODS.items():
-            trained: MethodConfig = recipe("parity")
-            runs |= {
-                (method, s, name): replace(shifted, method=trained, head=head) for name, head in heads.items()
-            }
-        runs[UNTRAINED, s, MLP] = replace(shifted, epochs=0)
+        heads = reweighting_heads(base, decays) if s == strengths[0] else {MLP: base.head}
+        runs |= {
+            (method, s, name): shift_run(base, method, s, head)
+            for method in LABELLED
+            for name, head in heads.items()
+        }
+        trained = shift_run(base, "SupCon", s, base.head)
+        runs[UNTRAINED, s, MLP] = replace(untrained(trained), method=base.method)
     return runs
 
 
@@ -210,7 +219,7 @@ def summarise_shift(scores: Mapping[tuple, Scores], per_group: Sequence[int]) ->
     return {"per_group": list(per_group), "run": runs}
 
 
-def shift_table(summary: dict) -> str:
+def format_shift(summary: dict) -> str:
     """Accuracy before and after the head and their difference, a line for each run and number of labels, as text.
 
     Parameters
@@ -218,18 +227,17 @@ def shift_table(summary: dict) -> str:
     summary : dict
         Of `summarise_shift`.
     """
-    lines = [
-        f"{'':>28}{'labels of':>11}{'worst of four groups':>36}{'mean of four groups':>22}{'own classifier,':>18}",
-        f"{'':>28}{'each group':>11}{'before':>10}{'after':>7}{'difference':>19}{'difference':>22}{'worst group':>18}",
-    ]
+    rows = []
     for run in summary["run"]:
-        name = f"{run['method']}, s = {run['strength']:g}, {run['head']}"
         for i, m in enumerate(summary["per_group"]):
-            before, after = (run[part]["mean"][i] for part in ("before", "after"))
-            line = f"{name if i == 0 else '':>28}{m:>11}{before:>10.3f}{after:>7.3f}{plus_minus(run['gap'], i):>19}"
-            line += f"{plus_minus(run['mean_gap'], i):>22}"
-            lines.append(line + (f"{run['own']['mean']:>18.3f}" if "own" in run and i == 0 else ""))
-    return "\n".join(lines)
+            name = f"{run['method']}, s = {run['strength']:g}, {run['head']}" if i == 0 else ""
+            row = {"worst of four groups": name, "labels of each": f"{m}"}
+            row |= {layer: f"{run[part]['mean'][i]:.3f}" for layer, part in (("h", "before"), ("z", "after"))}
+            row |= {"h - z": plus_minus(run["gap"], i), "mean of four, h - z": plus_minus(run["mean_gap"], i)}
+            if "own" in run and i == 0:
+                row["its own classifier"] = f"{run['own']['mean']:.3f}"
+            rows.append(row)
+    return text_table(rows)
 
 
 def draw_shift(summary: dict) -> Figure:
@@ -243,8 +251,8 @@ def draw_shift(summary: dict) -> Figure:
     strengths = list(dict.fromkeys(run["strength"] for run in summary["run"]))
     with apply_style():
         figure = Figure(figsize=(3.6 * (len(strengths) + 1), 6.6))
-        grid = figure.subplots(len(METHODS), len(strengths) + 1, sharey=True)
-        for row, method in zip(grid, METHODS, strict=True):
+        grid = figure.subplots(len(LABELLED), len(strengths) + 1, sharey=True)
+        for row, method in zip(grid, LABELLED, strict=True):
             for axes, strength in zip(row, strengths, strict=False):
                 _draw_layers(axes, summary, method, strength)
             _draw_heads(row[-1], summary, method, strengths[0])
@@ -265,11 +273,12 @@ def draw_shift(summary: dict) -> Figure:
 
 def _draw_layers(axes: Axes, summary: dict, method: str, strength: float) -> None:
     places = np.arange(len(summary["per_group"]))
-    run, untrained = (_run(summary, name, strength, MLP) for name in (method, UNTRAINED))
-    for i, (part, look) in enumerate((("before", BEFORE), ("after", AFTER))):
-        _markers(axes, places + 0.08 * (2 * i - 1), run[part], **look)
+    runs = {(run["method"], run["head"]): run for run in summary["run"] if run["strength"] == strength}
+    run = runs[method, MLP]
+    for shift, part, look in zip((-0.08, 0.08), ("before", "after"), LAYERS.values(), strict=True):
+        errorbars(axes, places + shift, run[part], **look)
     look = {**BEFORE, "markerfacecolor": "none", "alpha": 0.6, "label": "before the head, untrained"}
-    _markers(axes, places - 0.2, untrained["before"], **look)
+    errorbars(axes, places - 0.2, runs[UNTRAINED, MLP]["before"], **look)
     if "own" in run:
         axes.axhline(run["own"]["mean"], color="0.5", linewidth=1, linestyle="--", label="its own classifier")
     axes.set(title=f"MLP head, digit $s$ = {strength:g}")
@@ -280,43 +289,8 @@ def _draw_heads(axes: Axes, summary: dict, method: str, strength: float) -> None
     places = np.arange(len(summary["per_group"]))
     runs = [run for run in summary["run"] if (run["method"], run["strength"]) == (method, strength)]
     for i, run in enumerate(runs):
-        _markers(
-            axes,
-            places + 0.12 * (i - (len(runs) - 1) / 2),
-            run["before"],
-            color=PALETTE[i + 2],
-            marker="D^vP"[i],
-            label=f"before the head: {run['head']}",
-        )
+        shifted = places + 0.12 * (i - (len(runs) - 1) / 2)
+        look = {"color": PALETTE[i + 2], "marker": "D^vP"[i], "label": f"before the head: {run['head']}"}
+        errorbars(axes, shifted, run["before"], **look)
     axes.set(title=f"heads, digit $s$ = {strength:g}")
     axes.set_xticks(places, summary["per_group"])
-
-
-def _heads(base: PretrainConfig, decays: Sequence[float]) -> dict[str, HeadConfig]:
-    fixed = {f"fixed {decay:g}": FixedReweightingConfig(decay) for decay in decays}
-    return {NONE: IdentityConfig(), MLP: base.head, **fixed}
-
-
-def _without_head(name: tuple) -> tuple:
-    return name if name[0] == UNTRAINED else (name[0], NONE, *name[2:])
-
-
-def _label(name: tuple) -> str:
-    method, head, *top = name
-    return f"{method}, {head}" + (", no ReLU" if top else "")
-
-
-def _compared(run: str) -> bool:
-    return NONE not in run and UNTRAINED not in run
-
-
-def _run(summary: dict, *name: object) -> dict:
-    return next(run for run in summary["run"] if (run["method"], run["strength"], run["head"]) == name)
-
-
-def _means(accuracy: dict, stem: str, index: int) -> tuple[float, float]:
-    return accuracy[f"{stem}_h"]["mean"][index], accuracy[f"{stem}_z"]["mean"][index]
-
-
-def _markers(axes: Axes, places: np.ndarray, value: dict, **look: object) -> None:
-    axes.errorbar(places, value["mean"], yerr=value["half_width"], linestyle="none", **look)

@@ -3,31 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neural.training.pretraining import PretrainConfig
-from neural.training.schedules import AdamConfig, Joint
 from notebooks.figure import apply_style
-from notebooks.panels.image_runs import linear_top
-from notebooks.panels.named_runs import Scores, estimates, layer_scores, plus_minus
-from notebooks.panels.shared import PALETTE, estimate
+from notebooks.panels import digits_on_photographs as digits
+from notebooks.panels.shared import (
+    IMAGE_BASE,
+    IMAGE_MEMBERS,
+    LAYERS,
+    PALETTE,
+    PROBES,
+    Scores,
+    band,
+    errorbars,
+    estimate,
+    estimates,
+    layer_cells,
+    layer_scores,
+    legend_below,
+    mark_zero,
+    plus_minus,
+    text_table,
+)
+from synthetic.images.runs import (
+    EXCHANGE,
+    STRENGTH_P_DROP,
+    WEAK_STRENGTH,
+    untrained,
+    with_data,
+    with_weight_decay,
+    without_last_relu,
+)
 from synthetic.images.scores import ProbeScores
 
-PROBES = ProbeScores(few_shot=10)
-PROBES_OF_BOTH = ProbeScores(labels=("digit", "photo"))
+PROFILES = {
+    profile: {
+        "base": IMAGE_BASE[profile],
+        "members": IMAGE_MEMBERS[profile],
+        "p_drops": p_drops,
+        "strengths": strengths,
+        "decays": decays,
+    }
+    for profile, p_drops, strengths, decays in (
+        ("smoke", (0.0, 1.0), (0.3, 0.9), (1e-6, 1e-2)),
+        ("quick", (0.0, 0.25, 0.5, 0.75, 1.0), (0.1, 0.3, 0.5, 0.9), (1e-6, 1e-2, 3e-2)),
+        (
+            "full",
+            (0.0, 0.25, 0.5, 0.75, 1.0),
+            (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9),
+            (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2),
+        ),
+    )
+}
+MEASUREMENT = ProbeScores(few_shot=10)
 TOPS = ("ReLU", "linear")
-NAMES = {"linear": "linear probe", "knn": "20 nearest neighbours", "few_shot": "10 labels of each class"}
-_STEMS = tuple(f"digit_{probe}" for probe in NAMES)
+"""Last layer of the encoder; without a ReLU it is a batch norm, which is linear once trained."""
+NAMES = {**PROBES, "few_shot": "10 labels of each class"}
+_STEMS = {f"digit_{probe}": probe for probe in NAMES}
 _LOOK = {
     "linear": {"color": PALETTE[2], "marker": "D"},
     "knn": {"color": PALETTE[3], "marker": "^"},
     "few_shot": {"color": PALETTE[4], "marker": "v"},
 }
-_UNTRAINED = {"alpha": 0.25, "linewidth": 0}
 
 
 def drop_runs(base: PretrainConfig, p_drops: Sequence[float]) -> dict[tuple, PretrainConfig]:
@@ -45,63 +86,26 @@ def drop_runs(base: PretrainConfig, p_drops: Sequence[float]) -> dict[tuple, Pre
     dict
         Names (top, p_drop), top in `TOPS`; (top, None) is the untrained network.
     """
-    runs = {}
-    for top, config in zip(TOPS, (base, linear_top(base)), strict=True):
-        runs |= {(top, p): _with_data(config, p_drop=p) for p in p_drops}
-        runs[top, None] = replace(config, epochs=0)
-    return runs
+    return {
+        (top, p): run
+        for top, config in zip(TOPS, (base, without_last_relu(base)), strict=True)
+        for p, run in digits.drop_runs(config, p_drops).items()
+    }
 
 
-def summarise_drop(scores: Mapping[tuple, Scores]) -> dict:
-    """Figure 3b in numbers.
-
-    Parameters
-    ----------
-    scores : mapping
-        Of `PROBES`, by the names of `drop_runs`.
-
-    Returns
-    -------
-    dict
-        `p_drop`; for each top `trained` and `untrained` (name -> `estimate`, names `digit_<probe>_<h|z|gap>`), and
-        probe by probe `growth` (gap at the last p_drop minus the first) and `above_untrained` (gap minus the
-        untrained gap, at every p_drop), both paired by member.
-    """
-    p_drops = [p for top, p in scores if top == TOPS[0] and p is not None]
-    summary: dict = {"p_drop": p_drops}
-    for top in TOPS:
-        trained = layer_scores([scores[top, p] for p in p_drops], _STEMS)
-        untrained = {name: values[0] for name, values in layer_scores([scores[top, None]], _STEMS).items()}
-        gaps = {probe: f"digit_{probe}_gap" for probe in NAMES}
-        summary[top] = {
-            "trained": estimates(trained),
-            "untrained": estimates(untrained),
-            "growth": {p: estimate(trained[gap][-1] - trained[gap][0]) for p, gap in gaps.items()},
-            "above_untrained": {p: estimate(trained[gap] - untrained[gap]) for p, gap in gaps.items()},
-        }
-    return summary
+def summarise_drop(scores: Mapping[tuple, Scores]) -> dict[str, dict]:
+    """`digits_on_photographs.summarise_drop` for each top, from scores by the names of `drop_runs`."""
+    return {
+        top: digits.summarise_drop({p: one for (name, p), one in scores.items() if name == top})
+        for top in TOPS
+    }
 
 
-def drop_table(summary: dict) -> str:
-    """Accuracies before and after the head and their gap, for each p_drop, as text.
-
-    Parameters
-    ----------
-    summary : dict
-        Of `summarise_drop`.
-    """
-    lines = []
-    for top in TOPS:
-        part = summary[top]
-        lines += [f"encoder ends with {top}", _header("")]
-        lines += [_row(f"p = {p:g}", part["trained"], i) for i, p in enumerate(summary["p_drop"])]
-        lines.append(_row("untrained", part["untrained"], ()))
-        for probe, name in NAMES.items():
-            growth = plus_minus(part["growth"][probe])
-            above = plus_minus(part["above_untrained"][probe], -1)
-            lines.append(f"{name}: growth of the gap {growth}; last gap minus untrained {above}")
-        lines.append("")
-    return "\n".join(lines[:-1])
+def format_drop(summary: dict) -> str:
+    """Accuracies before and after the head and their gap, for each top and p_drop, as text."""
+    return "\n\n".join(
+        f"encoder ends with {top}\n{digits.format_drop(part, NAMES)}" for top, part in summary.items()
+    )
 
 
 def draw_drop(summary: dict) -> Figure:
@@ -114,33 +118,25 @@ def draw_drop(summary: dict) -> Figure:
     """
     with apply_style():
         figure = Figure(figsize=(8.4, 4.0))
-        for axes, probe in zip(figure.subplots(1, 2), ("linear", "knn"), strict=True):
+        for axes, (probe, title) in zip(figure.subplots(1, 2), PROBES.items(), strict=True):
             name = f"digit_{probe}_gap"
-            for i, (top, marker) in enumerate(zip(TOPS, "os", strict=True)):
-                places = np.array(summary["p_drop"]) + 0.012 * (2 * i - 1)
-                _markers(
-                    axes,
-                    places,
-                    summary[top]["trained"][name],
-                    color=PALETTE[i],
-                    marker=marker,
-                    label=f"last layer {top}",
-                )
-                _band(axes, summary[top]["untrained"][name], PALETTE[i], f"{top}, untrained")
-            _zero(axes)
+            for i, (top, part) in enumerate(summary.items()):
+                places = np.array(part["p_drop"]) + 0.012 * (2 * i - 1)
+                look = {"color": PALETTE[i], "marker": "os"[i], "label": f"last layer {top}"}
+                errorbars(axes, places, part["trained"][name], **look)
+                band(axes, part["untrained"][name], color=PALETTE[i], label=f"{top}, untrained")
+            mark_zero(axes)
             axes.set(
-                title=NAMES[probe],
+                title=title,
                 xlabel="probability of dropping the digit, $p_{drop}$",
                 ylabel="digit accuracy, before minus after the head",
-                xticks=summary["p_drop"],
+                xticks=part["p_drop"],
             )
-            _legend_below(axes)
+            legend_below(axes)
     return figure
 
 
-def strength_runs(
-    base: PretrainConfig, strengths: Sequence[float], p_drop: float
-) -> dict[tuple, PretrainConfig]:
+def strength_runs(base: PretrainConfig, strengths: Sequence[float]) -> dict[tuple, PretrainConfig]:
     """Runs of Figure 3c and their untrained networks.
 
     Parameters
@@ -148,7 +144,6 @@ def strength_runs(
     base : PretrainConfig
     strengths : sequence of float
         Rising blending weights of the digit.
-    p_drop : float
 
     Returns
     -------
@@ -157,75 +152,65 @@ def strength_runs(
     """
     runs = {}
     for s in strengths:
-        config = _with_data(base, strength=s, p_drop=p_drop)
-        runs |= {("trained", s): config, ("untrained", s): replace(config, epochs=0)}
+        config = with_data(base, strength=s, p_drop=STRENGTH_P_DROP)
+        runs |= {("trained", s): config, ("untrained", s): untrained(config)}
     return runs
 
 
-def exchange_runs(base: PretrainConfig, pair: Sequence[float]) -> dict[float, PretrainConfig]:
-    """The same pairs of views with a weak and with a strong digit; nothing is dropped.
-
-    Parameters
-    ----------
-    base : PretrainConfig
-    pair : (weak, strong)
-        Blending weights of the digit.
-    """
-    return {s: _with_data(base, strength=s, p_drop=0.0) for s in pair}
+def exchange_runs(base: PretrainConfig) -> dict[float, PretrainConfig]:
+    """The same pairs of views with a weak digit and with a weak photograph; nothing is dropped."""
+    return {s: with_data(base, strength=s, p_drop=0.0) for s in EXCHANGE}
 
 
 def summarise_strength(
-    scores: Mapping[tuple, Scores], exchange: Mapping[float, Scores], *, weak: float, test_images: int
+    scores: Mapping[tuple, Scores], exchange: Mapping[float, Scores], *, test_images: int
 ) -> dict:
     """Figure 3c in numbers.
 
     Parameters
     ----------
     scores, exchange : mapping
-        Of `PROBES` by the names of `strength_runs`, and of `PROBES_OF_BOTH` by those of `exchange_runs`.
-    weak : float
-        One of the strengths.
+        Of `MEASUREMENT` by the names of `strength_runs`, and of `digits_on_photographs.MEASUREMENT` by those of
+        `exchange_runs`.
     test_images : int
         Size of the test half.
 
     Returns
     -------
     dict
-        `strength`; `trained`, `untrained`: name -> `estimate` at every strength; `weak`; `weak_minus`: probe ->
-        estimate of the gap at `weak` minus the gap at every strength; `error_ratio`: estimate of the linear probe's
-        error after the head over that before it, one error added to both; `exchange`: `strength`, name -> estimate of
-        the linear gap of `digit` and of `photo`, and of `digit_change` and `photo_change` (gap where the feature is
-        the weaker one minus where it is the stronger one).
+        `strength`; `trained`, `untrained`: name -> `estimate` at every strength; `weak`, the strength of a weak digit;
+        `weak_minus`: probe -> estimate of the gap at `weak` minus the gap at every strength; `error_ratio`: estimate
+        of the linear probe's error after the head over that before it, one error added to both; `exchange`:
+        `strength`, name -> estimate of the linear gap of `digit` and of `photo`, and of `digit_change` and
+        `photo_change` (gap where the feature is the weaker one minus where it is the stronger one).
     """
     strengths = [s for kind, s in scores if kind == "trained"]
     tables = {
         kind: layer_scores([scores[kind, s] for s in strengths], _STEMS) for kind in ("trained", "untrained")
     }
     trained = tables["trained"]
-    at = strengths.index(weak)
+    at = strengths.index(WEAK_STRENGTH)
     before, after = (1 - trained[f"digit_linear_{layer}"] + 1 / test_images for layer in "hz")
     pair = layer_scores(list(exchange.values()), ("digit_linear", "photo_linear"))
     digit, photo = pair["digit_linear_gap"], pair["photo_linear_gap"]
     return {
         "strength": strengths,
         **{kind: estimates(table) for kind, table in tables.items()},
-        "weak": weak,
+        "weak": WEAK_STRENGTH,
         "weak_minus": {
-            probe: estimate(trained[f"digit_{probe}_gap"][at] - trained[f"digit_{probe}_gap"])
-            for probe in NAMES
+            probe: estimate(trained[f"{stem}_gap"][at] - trained[f"{stem}_gap"])
+            for stem, probe in _STEMS.items()
         },
         "error_ratio": estimate(after / before),
         "exchange": {
             "strength": list(exchange),
-            "digit": estimate(digit),
-            "photo": estimate(photo),
-            "digit_change": estimate(digit[0] - digit[1]),
-            "photo_change": estimate(photo[1] - photo[0]),
+            **estimates({"digit": digit, "photo": photo}),
+            **estimates({"digit_change": digit[0] - digit[1], "photo_change": photo[1] - photo[0]}),
         },
     }
 
 
-def strength_table(summary: dict) -> str:
+def format_strength(summary: dict) -> str:
     """Accuracies, gaps, error ratio and contrasts for each strength, as text.
 
     Parameters
@@ -233,14 +218,12 @@ def strength_table(summary: dict) -> str:
     summary : dict
         Of `summarise_strength`.
     """
-    lines = [_header("") + f"{'error ratio':>20}"]
+    rows = []
     for i, s in enumerate(summary["strength"]):
-        ratio = summary["error_ratio"]
-        lines.append(
-            _row(f"s = {s:g}", summary["trained"], i)
-            + f"{ratio['mean'][i]:>11.2f} +- {ratio['half_width'][i]:.2f}"
-        )
-        lines.append(_row("untrained", summary["untrained"], i))
+        ratio = {"error z / h": plus_minus(summary["error_ratio"], i, 2)}
+        rows.append({"": f"s = {s:g}", **layer_cells(summary["trained"], _STEMS, i), **ratio})
+        rows.append({"": "untrained", **layer_cells(summary["untrained"], _STEMS, i)})
+    lines = [text_table(rows)]
     for i, s in enumerate(summary["strength"]):
         if s != summary["weak"]:
             cells = (f"{name} {plus_minus(summary['weak_minus'][p], i)}" for p, name in NAMES.items())
@@ -266,32 +249,29 @@ def draw_strength(summary: dict) -> Figure:
         figure = Figure(figsize=(11.6, 4.1))
         gaps, ratio, exchange = figure.subplots(1, 3, width_ratios=(1.4, 1, 0.9))
         strengths = np.array(summary["strength"])
+        hollow = {"markerfacecolor": "none", "alpha": 0.6, "label": "same, untrained"}
         for i, (probe, look) in enumerate(_LOOK.items()):
             places, name = strengths + 0.012 * (i - 1), f"digit_{probe}_gap"
-            _markers(gaps, places, summary["trained"][name], label=NAMES[probe], **look)
-            untrained = summary["untrained"][name]
-            _markers(
-                gaps, places, untrained, label="same, untrained", **look, markerfacecolor="none", alpha=0.6
-            )
-        _zero(gaps)
+            errorbars(gaps, places, summary["trained"][name], label=NAMES[probe], **look)
+            errorbars(gaps, places, summary["untrained"][name], **look, **hollow)
+        mark_zero(gaps)
         gaps.set(title="absolute gap", ylabel="digit accuracy, before minus after the head")
-        _markers(
-            ratio, strengths, summary["error_ratio"], color=PALETTE[2], marker="D", label=NAMES["linear"]
-        )
+        errorbars(ratio, strengths, summary["error_ratio"], label=NAMES["linear"], **_LOOK["linear"])
         ratio.axhline(1, color="0.6", linewidth=0.8)
         ratio.set(title="relative gap", ylabel="error after the head / error before it")
         for axes in (gaps, ratio):
             axes.set(xlabel="strength of the digit, $s$", xticks=strengths)
-            _legend_below(axes)
         _draw_exchange(exchange, summary["exchange"])
+        for axes in figure.axes:
+            legend_below(axes)
     return figure
 
 
 def _draw_exchange(axes: Axes, exchange: dict) -> None:
     for i, (feature, label) in enumerate((("digit", "digit"), ("photo", "photograph"))):
-        places = np.arange(2) + 0.06 * (2 * i - 1)
-        _markers(axes, places, exchange[feature], color=PALETTE[5 + 2 * i], marker="os"[i], label=label)
-    _zero(axes)
+        look = {"color": PALETTE[5 + 2 * i], "marker": "os"[i], "label": label}
+        errorbars(axes, np.arange(2) + 0.06 * (2 * i - 1), exchange[feature], **look)
+    mark_zero(axes)
     axes.set_xticks([0, 1], [f"$s$ = {s:g}" for s in exchange["strength"]])
     axes.set(
         title="the weak feature",
@@ -299,10 +279,9 @@ def _draw_exchange(axes: Axes, exchange: dict) -> None:
         ylabel="linear probe, before minus after the head",
         xlim=(-0.5, 1.5),
     )
-    _legend_below(axes)
 
 
-def decay_runs(base: PretrainConfig, decays: Sequence[float], p_drop: float) -> dict[float, PretrainConfig]:
+def decay_runs(base: PretrainConfig, decays: Sequence[float]) -> dict[float, PretrainConfig]:
     """Runs of Figure 3d: Adam with several weight decays.
 
     Parameters
@@ -311,16 +290,9 @@ def decay_runs(base: PretrainConfig, decays: Sequence[float], p_drop: float) -> 
         Trained by Adam.
     decays : sequence of float
         Rising.
-    p_drop : float
-
-    Returns
-    -------
-    dict
-        By weight decay.
     """
-    lr = base.schedule.optimizer.lr
-    config = _with_data(base, p_drop=p_drop)
-    return {decay: replace(config, schedule=Joint(AdamConfig(lr, decay))) for decay in decays}
+    dropping = with_data(base, p_drop=STRENGTH_P_DROP)
+    return {decay: with_weight_decay(dropping, decay) for decay in decays}
 
 
 def summarise_decay(scores: Mapping[float, Scores]) -> dict:
@@ -329,7 +301,7 @@ def summarise_decay(scores: Mapping[float, Scores]) -> dict:
     Parameters
     ----------
     scores : mapping
-        Of `PROBES`, by the names of `decay_runs`.
+        Of `MEASUREMENT`, by the names of `decay_runs`.
 
     Returns
     -------
@@ -337,9 +309,8 @@ def summarise_decay(scores: Mapping[float, Scores]) -> dict:
         `decay`; `trained`: name -> `estimate`, also `effective_rank_<h|z>`; `smaller_minus`: quantity -> estimate at
         the smallest decay minus that at every decay, for the gap of every probe and for `effective_rank_z`.
     """
-    rows = list(scores.values())
-    table = layer_scores(rows, (*_STEMS, "effective_rank"))
-    contrasts = {probe: table[f"digit_{probe}_gap"] for probe in NAMES}
+    table = layer_scores(list(scores.values()), (*_STEMS, "effective_rank"))
+    contrasts = {probe: table[f"{stem}_gap"] for stem, probe in _STEMS.items()}
     contrasts["effective_rank_z"] = table["effective_rank_z"]
     return {
         "decay": list(scores),
@@ -348,7 +319,7 @@ def summarise_decay(scores: Mapping[float, Scores]) -> dict:
     }
 
 
-def decay_table(summary: dict) -> str:
+def format_decay(summary: dict) -> str:
     """Accuracies, gaps, effective ranks and contrasts for each weight decay, as text.
 
     Parameters
@@ -357,17 +328,18 @@ def decay_table(summary: dict) -> str:
         Of `summarise_decay`.
     """
     trained = summary["trained"]
-    lines = [_header("") + f"{'eff. rank of h':>18}{'of z':>18}"]
-    for i, decay in enumerate(summary["decay"]):
-        ranks = "".join(f"{_plain(trained[f'effective_rank_{layer}'], i):>18}" for layer in "hz")
-        lines.append(_row(f"{decay:g}", trained, i) + ranks)
-    first = summary["decay"][0]
+    rows = [
+        {"": f"{decay:g}", **layer_cells(trained, _STEMS, i)}
+        | {f"rank of {layer}": plus_minus(trained[f"effective_rank_{layer}"], i, 1) for layer in "hz"}
+        for i, decay in enumerate(summary["decay"])
+    ]
+    lines = [text_table(rows)]
     for i, decay in enumerate(summary["decay"][1:], 1):
         cells = (
             f"{NAMES.get(name, 'effective rank of z')} {plus_minus(value, i)}"
             for name, value in summary["smaller_minus"].items()
         )
-        lines.append(f"gap at {first:g} minus gap at {decay:g}: {', '.join(cells)}")
+        lines.append(f"gap at {summary['decay'][0]:g} minus gap at {decay:g}: {', '.join(cells)}")
     return "\n".join(lines)
 
 
@@ -384,65 +356,15 @@ def draw_decay(summary: dict) -> Figure:
         gaps, ranks = figure.subplots(1, 2)
         places = np.arange(len(summary["decay"]))
         for i, (probe, look) in enumerate(_LOOK.items()):
-            _markers(
-                gaps,
-                places + 0.08 * (i - 1),
-                summary["trained"][f"digit_{probe}_gap"],
-                label=NAMES[probe],
-                **look,
-            )
-        _zero(gaps)
+            value = summary["trained"][f"digit_{probe}_gap"]
+            errorbars(gaps, places + 0.08 * (i - 1), value, label=NAMES[probe], **look)
+        mark_zero(gaps)
         gaps.set(title="no effect on the gap", ylabel="digit accuracy, before minus after the head")
-        for i, (layer, label) in enumerate((("h", "before the head, $h$"), ("z", "after the head, $z$"))):
-            _markers(
-                ranks,
-                places,
-                summary["trained"][f"effective_rank_{layer}"],
-                color=PALETTE[i],
-                marker="os"[i],
-                label=label,
-            )
+        for layer, look in LAYERS.items():
+            errorbars(ranks, places, summary["trained"][f"effective_rank_{layer}"], **look)
         ranks.set(title="but on the embedding", ylabel="effective rank", ylim=(0, None))
         for axes in (gaps, ranks):
             axes.set(xlabel=r"weight decay of Adam, $\lambda$")
             axes.set_xticks(places, [f"{decay:g}" for decay in summary["decay"]])
-            _legend_below(axes)
+            legend_below(axes)
     return figure
-
-
-def _with_data(config: PretrainConfig, **changes: float) -> PretrainConfig:
-    return replace(config, data=replace(config.data, **changes))
-
-
-def _markers(axes: Axes, places: np.ndarray, value: dict, **look: object) -> None:
-    axes.errorbar(places, value["mean"], yerr=value["half_width"], linestyle="none", **look)
-
-
-def _band(axes: Axes, value: dict, colour: tuple, label: str) -> None:
-    low, high = value["mean"] - value["half_width"], value["mean"] + value["half_width"]
-    axes.axhspan(low, high, color=colour, label=label, **_UNTRAINED)
-
-
-def _zero(axes: Axes) -> None:
-    axes.axhline(0, color="0.6", linewidth=0.8)
-
-
-def _legend_below(axes: Axes) -> None:
-    axes.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.17))
-
-
-def _header(label: str) -> str:
-    cells = "".join(f"{'before':>9}{'after':>8}{'gap':>18}" for _ in NAMES)
-    return f"{'':>12}" + "".join(f"{name:>35}" for name in NAMES.values()) + f"\n{label:>12}{cells}"
-
-
-def _row(label: str, values: dict, index: int | tuple) -> str:
-    cells = ""
-    for stem in _STEMS:
-        before, after = (values[f"{stem}_{layer}"]["mean"][index] for layer in "hz")
-        cells += f"{before:>9.3f}{after:>8.3f}{plus_minus(values[f'{stem}_gap'], index):>18}"
-    return f"{label:>12}{cells}"
-
-
-def _plain(value: dict, index: int) -> str:
-    return f"{value['mean'][index]:.1f} +- {value['half_width'][index]:.1f}"

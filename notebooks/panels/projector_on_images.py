@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,10 +11,7 @@ from matplotlib.figure import Figure
 import theory
 from neural.training.pretraining import PretrainConfig
 from notebooks.figure import apply_style
-from notebooks.panels.image_runs import base_config, linear_top, with_members
-from notebooks.panels.named_runs import plus_minus
-from notebooks.panels.shared import PALETTE, estimate
-from notebooks.profiles import IMAGE_BASE, IMAGE_MEMBERS
+from notebooks.panels.shared import IMAGE_BASE, IMAGE_MEMBERS, PALETTE, estimate, plus_minus
 from synthetic.images.bank import measure_bank
 from synthetic.images.projectors import (
     AugmentedProjectors,
@@ -25,6 +21,7 @@ from synthetic.images.projectors import (
     loss_fits,
     train_on_augmented_views,
 )
+from synthetic.images.runs import base_config, with_data, with_members, without_last_relu
 from synthetic.mixture.samples import signal_gain
 from synthetic.store.sweep import sweep
 
@@ -84,8 +81,8 @@ def encoders(seed: int, device: str, *, base: dict, p_drop: float, members: int)
     p_drop : float
     members : int
     """
-    config = linear_top(base_config(seed, device, **base))
-    return with_members([replace(config, data=replace(config.data, p_drop=p_drop))], members)
+    config = without_last_relu(base_config(seed, device, **base))
+    return with_members({"encoder": with_data(config, p_drop=p_drop)}, members)["encoder"]
 
 
 def predicted_gain(fit: Fit, signal_norm, sigma, dim: int):

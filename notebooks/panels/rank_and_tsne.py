@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from neural.models.heads import IdentityConfig, LinearConfig, MLPConfig
+from neural.models.heads import LinearConfig, MLPConfig
 from neural.training.pretraining import PretrainConfig, Purpose
 from notebooks.figure import apply_style
-from notebooks.panels.image_runs import base_config, linear_top
-from notebooks.panels.named_runs import Scores, estimates, plus_minus
-from notebooks.panels.shared import PALETTE, estimate
+from notebooks.panels.shared import (
+    IMAGE_BASE,
+    IMAGE_MEMBERS,
+    PALETTE,
+    PROBES,
+    Scores,
+    before_after,
+    estimate,
+    estimates,
+    mark_chance,
+    plus_minus,
+    text_table,
+)
+from synthetic.images.runs import HEADS_P_DROP, head_runs, untrained, with_data, without_last_relu
+from synthetic.images.scores import HeadScores
+from synthetic.store.arrays import stack_results
 
-TOPS = {"ReLU": "last layer ReLU", "linear": "last layer linear"}
 HEADS = ("none", "linear", "MLP", "linear, full width", "MLP, full width")
-SHOWN = HEADS[:3]
+_ONE_MAP = {"images": 597, "perplexity": 30.0, "iterations": 1000}
+PROFILES = {
+    profile: {
+        "base": IMAGE_BASE[profile],
+        "members": IMAGE_MEMBERS[profile],
+        "embed_dim": embed_dim,
+        "heads": heads,
+        "one_map": one_map,
+    }
+    for profile, embed_dim, heads, one_map in (
+        ("smoke", 8, HEADS[:3], {"images": 60, "perplexity": 10.0, "iterations": 250}),
+        ("quick", 32, HEADS, _ONE_MAP),
+        ("full", 128, HEADS, _ONE_MAP),
+    )
+}
+MEASUREMENT = HeadScores()
+TOPS = {"ReLU": "last layer ReLU", "linear": "last layer linear"}
 UNTRAINED = {"untrained linear": "linear", "untrained MLP": "MLP"}
 MEASURES = {
     "numerical_rank": "numerical rank",
@@ -27,104 +54,86 @@ MEASURES = {
     "stable_rank": "stable rank",
     "participation_ratio": "participation ratio",
 }
-PAPER = {"none": 0, "linear": 1173, "MLP": 1307}
+PAPER = {"none": "0", "linear": "1173", "MLP": "1307"}
 """Rank deficit rank(H) - rank(Z) that the paper reports (CIFAR-10, ResNet-50, 2,048 units, 128 outputs)."""
 _COLOURS = dict(zip(HEADS, PALETTE, strict=False))
-_MARKERS = dict(zip(HEADS, "osD^v", strict=True))
 Runs = dict[tuple[str, str], PretrainConfig]
 
 
-def rank_runs(
-    seed: int, device: str, *, base: dict, p_drop: float, embed_dim: int, heads: Sequence[str] = HEADS
-) -> Runs:
+def rank_runs(base: PretrainConfig, embed_dim: int, heads: Sequence[str] = HEADS) -> Runs:
     """Runs by the encoder's last layer and the head, and the untrained ones with a linear and an MLP head.
 
     Parameters
     ----------
-    seed, device, base
-        As for `base_config`.
-    p_drop : float
-        Probability that the second view lacks the digit.
+    base : PretrainConfig
     embed_dim : int
-        Outputs of the heads but those of full width.
+        Outputs of the heads but those of full width, which have as many as the encoder has units.
     heads : sequence of str
         Of `HEADS`, the first three among them.
 
     Returns
     -------
     dict of (top, head) to PretrainConfig
-        Heads: `heads`, then `UNTRAINED`.
+        Tops: `TOPS`; heads: `heads`, then `UNTRAINED`.
     """
-    start = base_config(seed, device, **base)
-    start = replace(start, data=replace(start.data, p_drop=p_drop))
-    width = start.encoder.build(start.stream(Purpose.ENCODER)).out_dim
-    recipes = dict(
-        zip(
-            HEADS,
-            (
-                IdentityConfig(),
-                LinearConfig(embed_dim),
-                MLPConfig(width, embed_dim),
-                LinearConfig(width),
-                MLPConfig(width, width),
-            ),
-            strict=True,
-        )
-    )
+    start = with_data(base, p_drop=HEADS_P_DROP)
+    units = start.encoder.build(start.stream(Purpose.ENCODER)).out_dim
     runs = {}
-    for top, config in zip(TOPS, (start, linear_top(start)), strict=True):
-        runs |= {(top, name): replace(config, head=recipes[name]) for name in heads}
-        runs |= {
-            (top, name): replace(config, head=recipes[head], epochs=0) for name, head in UNTRAINED.items()
+    for top, config in zip(TOPS, (start, without_last_relu(start)), strict=True):
+        narrow = head_runs(config, embed_dim, units)
+        found = {
+            "none": narrow["no head"],
+            "linear": narrow["trainable, joint"],
+            "MLP": narrow["MLP"],
+            "linear, full width": replace(config, head=LinearConfig(units)),
+            "MLP, full width": replace(config, head=MLPConfig(units, units)),
         }
+        runs |= {(top, name): found[name] for name in heads}
+        runs |= {(top, name): untrained(found[head]) for name, head in UNTRAINED.items()}
     return runs
 
 
 def map_runs(runs: Runs) -> Runs:
     """Those of `rank_runs` that are drawn as maps (Figure 1 of the paper), member 0."""
-    return {name: config for name, config in runs.items() if name[1] in SHOWN}
+    return {name: config for name, config in runs.items() if name[1] in HEADS[:3]}
 
 
-def summarise(scores: dict[tuple[str, str], Scores]) -> dict:
+def summarise(scores: Mapping[tuple[str, str], Scores]) -> dict:
     """Estimates over members.
 
     Parameters
     ----------
     scores : dict of (top, head) to arrays
-        `Ranks` of all members.
+        `MEASUREMENT` of all members.
 
     Returns
     -------
     dict
-        top -> head -> name -> `estimate`: what `Ranks` measures, `deficit_<measure>` (h minus z) and
+        top -> head -> name -> `estimate`: the numbers of `MEASUREMENT`, `deficit_<measure>` (h minus z) and
         `loss_<probe>` (accuracy of h minus z); `contrasts`: top -> text -> estimate, paired by member.
     """
     found: dict = {top: {} for top in TOPS}
     for (top, head), table in scores.items():
-        table = dict(table)
-        for kind, stems in (("deficit", MEASURES), ("loss", ("linear", "knn"))):
-            table |= {f"{kind}_{stem}": table[f"{stem}_h"] - table[f"{stem}_z"] for stem in stems}
-        found[top][head] = {name: estimate(np.moveaxis(values, 0, -1)) for name, values in table.items()}
+        differences = {f"deficit_{m}": table[f"{m}_h"] - table[f"{m}_z"] for m in MEASURES} | {
+            f"loss_{p}": table[f"digit_{p}_h"] - table[f"digit_{p}_z"] for p in PROBES
+        }
+        shown = {name: values for name, values in table.items() if np.isfinite(values).all()}
+        found[top][head] = {
+            name: estimate(np.moveaxis(values, 0, -1)) for name, values in (shown | differences).items()
+        }
     found["contrasts"] = {top: _contrasts({h: s for (t, h), s in scores.items() if t == top}) for top in TOPS}
     return found
 
 
-def _contrasts(scores: dict[str, Scores]) -> dict[str, dict]:
+def _contrasts(scores: Mapping[str, Scores]) -> dict[str, dict]:
+    full = ("linear, full width", "MLP, full width")
     pairs = {
         "effective rank of h, linear head minus none": ("effective_rank_h", "linear", "none"),
         "effective rank of h, MLP minus linear head": ("effective_rank_h", "MLP", "linear"),
-        "effective rank of z, full width, linear head minus none": (
-            "effective_rank_z",
-            "linear, full width",
-            "none",
-        ),
-        "effective rank of z, full width, MLP minus linear head": (
-            "effective_rank_z",
-            "MLP, full width",
-            "linear, full width",
-        ),
-        "linear accuracy of h, linear head minus none": ("linear_h", "linear", "none"),
-        "linear accuracy of h, MLP minus linear head": ("linear_h", "MLP", "linear"),
+        "effective rank of z, full width, linear head minus none": ("effective_rank_z", full[0], "none"),
+        "effective rank of z, full width, MLP minus linear head": ("effective_rank_z", full[1], full[0]),
+        "linear accuracy of h, linear head minus none": ("digit_linear_h", "linear", "none"),
+        "linear accuracy of h, MLP minus linear head": ("digit_linear_h", "MLP", "linear"),
     }
     return estimates(
         {
@@ -135,7 +144,30 @@ def _contrasts(scores: dict[str, Scores]) -> dict[str, dict]:
     )
 
 
-def draw_maps(maps: dict[tuple[str, str], dict]) -> Figure:
+def format_table(summary: dict) -> str:
+    """Ranks, accuracy and shares of variance by head, then the paired contrasts, as text."""
+    parts = []
+    for top, title in TOPS.items():
+        rows = []
+        for head, scores in summary[top].items():
+            ranks = {
+                "er(h)": scores["effective_rank_h"],
+                "er(z)": scores["effective_rank_z"],
+                "er(h) - er(z)": scores["deficit_effective_rank"],
+            }
+            row = {title: head} | {name: plus_minus(value, digits=1) for name, value in ranks.items()}
+            row |= {f"digit from {layer}": plus_minus(scores[f"digit_linear_{layer}"]) for layer in "hz"}
+            row |= {
+                f"{name} share": f"{float(scores[f'share_{name}']['mean']):.2f}"
+                for name in ("digit", "photo")
+            }
+            rows.append(row | {"paper h - z": PAPER.get(head, "")})
+        lines = [f"{text}: {plus_minus(value)}" for text, value in summary["contrasts"][top].items()]
+        parts.append("\n".join([text_table(rows), *lines]))
+    return "\n\n".join(parts)
+
+
+def draw_maps(maps: Mapping[tuple[str, str], dict]) -> Figure:
     """t-SNE of h by last layer and head (columns), coloured by digit (upper row) and by photograph (lower row)."""
     with apply_style():
         figure = Figure(figsize=(2.1 * len(maps), 4.9))
@@ -164,14 +196,18 @@ def draw_maps(maps: dict[tuple[str, str], dict]) -> Figure:
 
 def draw_spectra(summary: dict) -> Figure:
     """Eigenvalues of the covariance of z and of h relative to the largest, and rank against tolerance."""
+    tolerance = np.geomspace(1e-4, 1, 80)
     with apply_style():
         figure = Figure(figsize=(10.4, 6.4))
         grid = figure.subplots(2, 3)
         for row, top in zip(grid, TOPS, strict=True):
             for head in _trained(summary):
-                for axes, layer in zip(row, "zh", strict=False):
-                    _draw_spectrum(axes, summary[top][head][f"eigenvalues_{layer}"], head)
-                _draw_tolerance(row[2], summary[top][head], head)
+                for axes, layer, style in zip(row, "zh", ("--", "-"), strict=False):
+                    mean = np.asarray(summary[top][head][f"eigenvalues_{layer}"]["mean"])
+                    values, look = mean / mean[0], {"color": _COLOURS[head]}
+                    axes.plot(np.arange(1, len(values) + 1), np.maximum(values, 1e-12), label=head, **look)
+                    ranks = (np.sqrt(values)[:, None] > tolerance).sum(axis=0)
+                    row[2].plot(tolerance, ranks, linestyle=style, linewidth=1.2, **look)
             for axes, layer in zip(row, "zh", strict=False):
                 axes.set(
                     yscale="log",
@@ -195,34 +231,18 @@ def _trained(summary: dict) -> list[str]:
     return [head for head in summary["ReLU"] if head in HEADS]
 
 
-def _relative(eigenvalues: dict) -> np.ndarray:
-    mean = np.asarray(eigenvalues["mean"])
-    return mean / mean[0]
-
-
-def _draw_spectrum(axes: Axes, eigenvalues: dict, head: str) -> None:
-    values = _relative(eigenvalues)
-    axes.plot(np.arange(1, len(values) + 1), np.maximum(values, 1e-12), color=_COLOURS[head], label=head)
-
-
-def _draw_tolerance(axes: Axes, scores: dict, head: str) -> None:
-    tolerance = np.geomspace(1e-4, 1, 80)
-    for layer, style in (("h", "-"), ("z", "--")):
-        singular = np.sqrt(_relative(scores[f"eigenvalues_{layer}"]))
-        ranks = (singular[:, None] > tolerance).sum(axis=0)
-        axes.plot(tolerance, ranks, color=_COLOURS[head], linestyle=style, linewidth=1.2)
-
-
 def draw_ranks(summary: dict) -> Figure:
     """Four measures of rank of h and z by head, both last layers."""
+    heads = _trained(summary)
     with apply_style():
         figure = Figure(figsize=(10.4, 6.0))
         grid = figure.subplots(2, len(MEASURES), sharex=True)
         for row, top in zip(grid, TOPS, strict=True):
+            values = _collect(summary[top], heads)
             for axes, (measure, name) in zip(row, MEASURES.items(), strict=True):
-                _draw_layers(axes, [summary[top][head] for head in _trained(summary)], measure)
-                axes.set(title=name, ylim=(0, None), xticks=range(len(_trained(summary))))
-                axes.set_xticklabels(_trained(summary), rotation=40, ha="right")
+                before_after(axes, np.arange(len(heads)), values, measure, 0.16)
+                axes.set(title=name, ylim=(0, None), xticks=range(len(heads)))
+                axes.set_xticklabels(heads, rotation=40, ha="right")
             row[0].set_ylabel(f"dimensions\n{TOPS[top]}")
         figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
@@ -235,13 +255,11 @@ def draw_accuracy(summary: dict) -> Figure:
         figure = Figure(figsize=(9.4, 6.4))
         grid = figure.subplots(2, 2, sharex=True, sharey=True)
         for row, top in zip(grid, TOPS, strict=True):
-            for axes, (probe, title) in zip(
-                row, {"linear": "linear probe", "knn": "20 nearest neighbours"}.items(), strict=True
-            ):
-                _draw_layers(axes, [summary[top][name] for name in names], probe)
+            values = _collect(summary[top], names)
+            for axes, (probe, title) in zip(row, PROBES.items(), strict=True):
+                before_after(axes, np.arange(len(names)), values, f"digit_{probe}", 0.16)
                 axes.axvline(len(_trained(summary)) - 0.5, color="0.7", linewidth=0.8)
-                axes.axhline(0.1, color="0.6", linewidth=0.8)
-                axes.text(-0.4, 0.11, "chance", color="0.4", va="bottom", fontsize=8)
+                mark_chance(axes, -0.4)
                 axes.set(title=f"{title}, {TOPS[top]}", ylim=(0, 1), xticks=range(len(names)))
                 axes.set_xticklabels(names, rotation=35, ha="right")
             row[0].set_ylabel("test accuracy of the digit")
@@ -249,39 +267,8 @@ def draw_accuracy(summary: dict) -> Figure:
     return figure
 
 
-def _draw_layers(axes: Axes, scores: list[dict], stem: str) -> None:
-    for i, (layer, label) in enumerate((("h", "before the head, $h$"), ("z", "after the head, $z$"))):
-        values = [one[f"{stem}_{layer}"] for one in scores]
-        axes.errorbar(
-            np.arange(len(scores)) + 0.16 * (2 * i - 1),
-            [v["mean"] for v in values],
-            [v["half_width"] for v in values],
-            fmt="os"[i],
-            color=PALETTE[i],
-            label=label,
-        )
-
-
-def format_table(summary: dict) -> str:
-    """Ranks, accuracy and shares of variance by head, then the paired contrasts, as text."""
-    lines = []
-    for top, title in TOPS.items():
-        lines.append(f"{title}\n{'head':>20}{'er(h)':>17}{'er(z)':>17}{'h - z':>17}{'digit from h':>18}"
-                     f"{'from z':>18}{'digit share':>12}{'photo share':>12}{'paper h - z':>12}")  # fmt: skip
-        for head in summary[top]:
-            scores = summary[top][head]
-            ranks = "".join(
-                f"{_short(scores[name]):>17}"
-                for name in ("effective_rank_h", "effective_rank_z", "deficit_effective_rank")
-            )
-            accuracy = "".join(f"{plus_minus(scores[name]):>18}" for name in ("linear_h", "linear_z"))
-            shares = "".join(
-                f"{float(scores[f'share_{name}']['mean']):>12.2f}" for name in ("digit", "photo")
-            )
-            lines.append(f"{head:>20}{ranks}{accuracy}{shares}{PAPER.get(head, ''):>12}")
-        lines += [f"{text}: {plus_minus(value)}" for text, value in summary["contrasts"][top].items()]
-    return "\n".join(lines)
-
-
-def _short(value: dict) -> str:
-    return f"{value['mean']:.1f} +- {value['half_width']:.1f}"
+def _collect(found: Mapping[str, dict], heads: Sequence[str]) -> dict[str, dict]:
+    """Estimates of both layers by name, one entry for each head."""
+    stems = (*MEASURES, *(f"digit_{probe}" for probe in PROBES))
+    names = [f"{stem}_{layer}" for stem in stems for layer in "hz"]
+    return {name: stack_results([found[head][name] for head in heads]) for name in names}

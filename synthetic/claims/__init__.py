@@ -5,12 +5,12 @@ from synthetic.claims import (
     gui_images,
     gui_projector,
     gupta,
-    images_heads,
-    images_ranks,
-    images_xue,
+    gupta_images,
     song,
+    song_images,
     xue_accuracy,
     xue_heads,
+    xue_images,
     xue_weights,
 )
 from synthetic.claims.papers import title_of_module
@@ -25,9 +25,9 @@ _MODULES = (
     gui_downstream,
     song,
     gupta,
-    images_xue,
-    images_heads,
-    images_ranks,
+    xue_images,
+    gupta_images,
+    song_images,
     gui_images,
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}

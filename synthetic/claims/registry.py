@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,6 +43,11 @@ class Prediction(NamedTuple):
 
     value: np.ndarray
     control: np.ndarray
+
+
+def predict_signs(seed: int, *, signs: Sequence[int]) -> Prediction:
+    """Sides of zero (+1 or -1) of all comparisons; the control is the opposite side of each."""
+    return Prediction(np.array(signs), -np.array(signs))
 
 
 @dataclass(frozen=True)

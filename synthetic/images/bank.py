@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -12,6 +14,7 @@ from torch import nn
 from neural.models.sparsity import kept_units
 from neural.training.features import Features, extract, head_matrix
 from neural.training.pretraining import PretrainConfig, pretrain
+from synthetic.store.arrays import stack_results
 from synthetic.store.sweep import sweep
 
 
@@ -59,14 +62,32 @@ def trained_features(config: PretrainConfig) -> TrainedFeatures:
     )
 
 
-def banked(config: PretrainConfig) -> TrainedFeatures:
-    """Features of one configuration from the bank, trained now if they are not there.
+def load_or_train(config: PretrainConfig) -> TrainedFeatures:
+    """Features of one configuration from the bank; the network is trained now if they are not there.
 
     Parameters
     ----------
     config : PretrainConfig
     """
     return sweep(trained_features, [config], progress=False)[0]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measurement and the run whose features it reads."""
+
+    measurement: Callable[[TrainedFeatures], dict]
+    config: PretrainConfig
+
+
+def measure(point: Measurement) -> dict:
+    """Apply one measurement to the features of its run.
+
+    Parameters
+    ----------
+    point : Measurement
+    """
+    return point.measurement(load_or_train(point.config))
 
 
 def measure_bank(
@@ -76,7 +97,7 @@ def measure_bank(
     jobs: int = 1,
     label: str = "",
 ) -> list[dict]:
-    """Apply a measurement to the features of every configuration; both are stored.
+    """Apply a measurement to the features of every configuration; features and results are stored.
 
     Parameters
     ----------
@@ -96,23 +117,30 @@ def measure_bank(
     """
     unique = sorted(dict.fromkeys(configs), key=attrgetter("member"))  # runs of a member share their views
     points = [Measurement(measurement, config) for config in unique]
-    results = dict(zip(unique, sweep(measured, points, jobs=jobs, label=label), strict=True))
+    results = dict(zip(unique, sweep(measure, points, jobs=jobs, label=label), strict=True))
     return [results[config] for config in configs]
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A measurement and the run whose features it reads."""
-
-    measurement: Callable[[TrainedFeatures], dict]
-    config: PretrainConfig
-
-
-def measured(point: Measurement) -> dict:
-    """Result of one measurement.
+def measure_runs(
+    measurement: Callable[[TrainedFeatures], dict],
+    runs: Mapping[Any, Sequence[PretrainConfig]],
+    *,
+    jobs: int = 1,
+    label: str = "",
+) -> dict[Any, dict[str, np.ndarray]]:
+    """Apply a measurement to all members of runs with names.
 
     Parameters
     ----------
-    point : Measurement
+    measurement, jobs, label
+        As for `measure_bank`.
+    runs : mapping of a name to the configurations of its members
+        Of `synthetic.images.runs.with_members`.
+
+    Returns
+    -------
+    dict of a name to a dict of arrays
+        For each key of the measurement the values of the members along the first axis.
     """
-    return point.measurement(banked(point.config))
+    results = iter(measure_bank(measurement, list(chain(*runs.values())), jobs=jobs, label=label))
+    return {name: stack_results([next(results) for _ in members]) for name, members in runs.items()}

@@ -1,14 +1,16 @@
-"""Few labelled images from a world in which the background no longer tells the class."""
+"""What a network is worth on other images: backgrounds that no longer tell the class, and new photographs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from neural.measures.probes import group_probe
-from neural.training.features import Features
+from neural.training.features import Features, extract
+from neural.training.pretraining import PretrainConfig, pretrain
 from synthetic.images.bank import TrainedFeatures
+from synthetic.images.scores import ProbeScores
 
 
 @dataclass(frozen=True)
@@ -16,9 +18,9 @@ class WorstGroup:
     """Measurement of the bank: worst-group accuracy after adaptation on a few labelled test images of each group.
 
     In every draw m images of each group of the test half train a logistic regression
-    (`neural.measures.probes.group_probe`,
-    C = .1), and all other images of the test half are asked for the label: neither kind was seen in pretraining, and
-    in both the background is independent of the class. All layers are read from the same labelled images.
+    (`neural.measures.probes.group_probe`, C = 0.1), and all other images of the test half are asked for the label:
+    neither kind was seen in pretraining, and in both the background is independent of the class. All layers are read
+    from the same labelled images.
 
     Calling it with `TrainedFeatures` gives a dict with keys `worst_<m>_<layer>` and `mean_<m>_<layer>`, minimum and
     mean over the groups of the accuracy in [0, 1] averaged over the draws; for methods with a classifier also
@@ -91,3 +93,46 @@ def _some_of_each(group: np.ndarray, m: int, rng: np.random.Generator) -> np.nda
     for one in np.unique(group):
         chosen[rng.choice(np.flatnonzero(group == one), m, replace=False)] = True
     return chosen
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A run, and photographs that it has not seen.
+
+    Attributes
+    ----------
+    config : PretrainConfig
+        On `DigitsOnPhotographs`.
+    photos : tuple of str
+        None of `config.data.photos`.
+    """
+
+    config: PretrainConfig
+    photos: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        known = sorted(set(self.photos) & set(self.config.data.photos))
+        if known:
+            raise ValueError(f"photos must be new to the network, but it is trained on {', '.join(known)}")
+
+
+def measure_transfer(point: Transfer) -> dict[str, float]:
+    """Train a network, then read the digit and the photograph from images on new photographs.
+
+    The digits are split as in the training: test digits are new to network and probe, backgrounds are new to the
+    network alone.
+
+    Parameters
+    ----------
+    point : Transfer
+
+    Returns
+    -------
+    dict
+        As of `ProbeScores(("digit", "photo"))`, whose probes are fitted and tested on the new photographs.
+    """
+    config = point.config
+    run = pretrain(config)
+    halves = replace(config, data=replace(config.data, photos=point.photos)).build_data()
+    train, test = (extract(run, half.to(run.train.digits.device)) for half in halves)
+    return ProbeScores(("digit", "photo"))(TrainedFeatures(config, train, test, None, None, ()))

@@ -5,50 +5,33 @@ from neural.data.digits import PHOTOGRAPHS
 from notebooks.panels.digits_on_photographs import (
     draw_gap,
     draw_views,
-    estimate,
-    format_table,
-    summarise,
-    sweep_points,
+    drop_runs,
+    format_drop,
+    summarise_drop,
+    view_data,
 )
+from synthetic.images.runs import BASE
 
-P_DROPS, MEMBERS = (0.0, 0.5, 1.0), 2
+P_DROPS = (0.0, 0.5, 1.0)
 
 
 @pytest.fixture
-def results():
+def summary():
     """Made-up runs: linear gap 0.1, 0.2, 0.3 by p_drop and 0.15 untrained; member 1 has 0.02 more."""
-    gaps = [0.1, 0.2, 0.3, 0.15]
-    runs = []
-    for gap in (g + 0.02 * m for g in gaps for m in range(MEMBERS)):
-        run = {"loss": [1.0], "seconds": 2.0, "effective_rank_h": 9.0, "effective_rank_z": 4.0}
+    scores = {}
+    for p, gap in zip((*P_DROPS, None), (0.1, 0.2, 0.3, 0.15), strict=True):
+        gaps = gap + np.array([0.0, 0.02])
+        scores[p] = {"effective_rank_h": np.full(2, 9.0), "effective_rank_z": np.full(2, 4.0)}
         for name, share in (("digit_linear", 1), ("digit_knn", 0.5), ("photo_linear", 0), ("photo_knn", 0)):
-            run |= {f"{name}_h": 0.8, f"{name}_z": 0.8 - share * gap}
-        runs.append(run)
-    return runs
+            scores[p] |= {f"{name}_h": np.full(2, 0.8), f"{name}_z": 0.8 - share * gaps}
+    return summarise_drop(scores)
 
 
-@pytest.fixture
-def summary(results):
-    return summarise(results, p_drops=P_DROPS, members=MEMBERS)
-
-
-def test_points_are_paired_by_member_and_end_with_the_untrained(seed):
-    points = sweep_points(seed, "cpu", p_drops=P_DROPS, members=MEMBERS, epochs=3, width=8)
-    assert [(p.data.p_drop, p.member, p.epochs) for p in points] == [
-        *((p_drop, member, 3) for p_drop in P_DROPS for member in range(MEMBERS)),
-        (0.0, 0, 0),
-        (0.0, 1, 0),
-    ]
-    assert {p.seed for p in points} == {seed} and {p.encoder.width for p in points} == {8}
-
-
-def test_estimate_is_the_student_interval():
-    value = estimate(np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [7.0] * 5]))
-    # t(0.975; 4) = 2.776445105, sd = sqrt(2.5)
-    assert np.allclose(value["mean"], [3, 7])
-    assert np.allclose(value["half_width"], [2.776445105 * (2.5 / 5) ** 0.5, 0], atol=1e-8)
-    with pytest.raises(ValueError, match="values must have at least 2 repetitions, got 1"):
-        estimate(np.ones(1))
+def test_runs_differ_in_p_drop_and_end_with_the_untrained():
+    runs = drop_runs(BASE, P_DROPS)
+    assert list(runs) == [*P_DROPS, None]
+    assert [run.data.p_drop for run in runs.values()] == [*P_DROPS, BASE.data.p_drop]
+    assert [run.epochs for run in runs.values()] == [10, 10, 10, 0]
 
 
 def test_summary_pairs_by_member(summary):
@@ -62,9 +45,12 @@ def test_summary_pairs_by_member(summary):
 
 
 def test_table_shows_the_contrasts(summary):
-    table = format_table(summary)
+    table = format_drop(summary)
     assert "p = 0.5" in table and "untrained" in table
-    assert "gap at p = 1 minus gap at p = 0: 0.200 +- 0.000; minus untrained: 0.150 +- 0.000" in table
+    assert (
+        "linear probe: growth of the gap +0.200 +- 0.000; last gap minus untrained +0.150 +- 0.000" in table
+    )
+    assert "+0.110 +- 0.127" in table
 
 
 def test_gap_figure_shows_every_series(summary):
@@ -78,7 +64,8 @@ def test_gap_figure_shows_every_series(summary):
 
 
 def test_view_figure_loses_the_digit_in_the_last_row(seed):
-    figure, data = draw_views(seed)
+    data = view_data(seed)
+    figure = draw_views(data)
     assert len(figure.axes) == 24
     assert set(data["photo"]) <= set(PHOTOGRAPHS) and data["digit"] == list(range(8))
     strips = {

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from neural.training.pretraining import PretrainConfig
 from notebooks.panels import figure3_digits as figure3
+from synthetic.images.runs import BASE
 
 P_DROPS, STRENGTHS, MEMBERS = (0.0, 0.5, 1.0), (0.1, 0.3, 0.9), 2
 
@@ -23,7 +25,7 @@ def made_up(linear, *, photo=None, rank=10.0):
 
 @pytest.fixture
 def base(seed):
-    return PretrainConfig(seed=seed)
+    return replace(BASE, seed=seed)
 
 
 @pytest.fixture
@@ -37,17 +39,17 @@ def drop(base):
 
 @pytest.fixture
 def strength(base):
-    runs = figure3.strength_runs(base, STRENGTHS, 0.75)
+    runs = figure3.strength_runs(base, STRENGTHS)
     gaps = dict(zip(runs, (0.05, 0.0, 0.2, 0.1, 0.02, 0.01), strict=True))
     exchange = {0.3: made_up(0.1, photo=0.03), 0.75: made_up(0.02, photo=0.12)}
-    assert exchange.keys() == figure3.exchange_runs(base, (0.3, 0.75)).keys()
+    assert exchange.keys() == figure3.exchange_runs(base).keys()
     scores = {name: made_up(gap) for name, gap in gaps.items()}
-    return figure3.summarise_strength(scores, exchange, weak=0.3, test_images=10)
+    return figure3.summarise_strength(scores, exchange, test_images=10)
 
 
 @pytest.fixture
 def decay(base):
-    runs = figure3.decay_runs(base, (1e-6, 1e-2), 0.5)
+    runs = figure3.decay_runs(base, (1e-6, 1e-2))
     ranks = (15.0, 12.0)
     return figure3.summarise_decay(
         {name: made_up(0.1, rank=rank) for name, rank in zip(runs, ranks, strict=True)}
@@ -59,12 +61,12 @@ def test_runs_differ_in_what_their_panel_is_about_alone(base):
     assert drop["ReLU", 0.0] == base
     assert drop["linear", 1.0].data.p_drop == 1.0 and not drop["linear", 1.0].encoder.last_relu
     assert drop["ReLU", None].epochs == 0
-    strength = figure3.strength_runs(base, STRENGTHS, 0.75)
+    strength = figure3.strength_runs(base, STRENGTHS)
     assert [run.data.strength for run in strength.values()] == [0.1, 0.1, 0.3, 0.3, 0.9, 0.9]
     assert {run.data.p_drop for run in strength.values()} == {0.75}
     assert strength["untrained", 0.9].epochs == 0 and strength["trained", 0.9].epochs == base.epochs
-    decay = figure3.decay_runs(base, (1e-6, 1e-2), 0.5)
-    assert decay[1e-6] == figure3.drop_runs(base, P_DROPS)["ReLU", 0.5]
+    decay = figure3.decay_runs(base, (1e-6, 1e-2))
+    assert decay[1e-6] == figure3.drop_runs(base, (0.75,))["ReLU", 0.75]
     assert decay[1e-2].schedule.optimizer.weight_decay == 1e-2
 
 
@@ -76,7 +78,7 @@ def test_growth_and_distance_from_the_untrained_are_paired(drop):
         assert np.allclose(drop[top]["growth"]["linear"]["mean"], 0.3)
         assert np.allclose(drop[top]["growth"]["linear"]["half_width"], 0, atol=1e-12)
         assert np.allclose(drop[top]["above_untrained"]["knn"]["mean"], [-0.025, 0.025, 0.125])
-    table = figure3.drop_table(drop)
+    table = figure3.format_drop(drop)
     assert "p = 0.5" in table and "untrained" in table
     assert (
         "linear probe: growth of the gap +0.300 +- 0.000; last gap minus untrained +0.250 +- 0.000" in table
@@ -90,7 +92,7 @@ def test_strength_contrasts(strength):
     exchange = strength["exchange"]
     assert np.allclose(exchange["digit_change"]["mean"], 0.08)
     assert np.allclose(exchange["photo_change"]["mean"], 0.09)
-    table = figure3.strength_table(strength)
+    table = figure3.format_strength(strength)
     assert "gap at s = 0.3 minus gap at s = 0.9: linear probe +0.180 +- 0.000" in table
     assert "gap at s = 0.3 minus gap at s = 0.3" not in table
 
@@ -98,7 +100,7 @@ def test_strength_contrasts(strength):
 def test_decay_contrasts(decay):
     assert np.allclose(decay["smaller_minus"]["linear"]["mean"], 0)
     assert np.allclose(decay["smaller_minus"]["effective_rank_z"]["mean"], [0, 3])
-    assert "effective rank of z +3.000 +- 0.000" in figure3.decay_table(decay)
+    assert "effective rank of z +3.000 +- 0.000" in figure3.format_decay(decay)
 
 
 def test_figures_show_every_series(drop, strength, decay):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,9 +8,11 @@ from neural.models.heads import IdentityConfig, MLPConfig
 from neural.training.methods import SimSiam
 from notebooks.panels.head_comparison import (
     INNER,
-    JOINT,
+    LINEAR,
     REFERENCE,
     TABLE_2,
+    compare_sentences,
+    comparison_runs,
     draw_curves,
     draw_heads,
     draw_inner,
@@ -16,18 +20,16 @@ from notebooks.panels.head_comparison import (
     draw_ranks,
     format_sentences,
     format_table,
-    own_sentences,
-    runs,
     summarise,
 )
-from notebooks.profiles import IMAGE_BASE
+from synthetic.images.runs import BASE
 
 MEMBERS = 3
-COST = {REFERENCE: 100.0, "DirectCLR": 100.0, JOINT: 110.0, INNER: 150.0}
+COST = {REFERENCE: 100.0, "DirectCLR": 100.0, LINEAR: 110.0, INNER: 150.0}
 GROUPS = {
     "heads": tuple(TABLE_2),
-    "ReLU": (REFERENCE, "linear", "MLP", "MLP, batch norm", "MLP, alternating"),
-    "linear top": (REFERENCE, "linear", "MLP"),
+    "ReLU": (REFERENCE, LINEAR, "MLP", "MLP, batch norm", "MLP, alternating"),
+    "linear top": (REFERENCE, LINEAR, "MLP"),
     "easy": (REFERENCE, "MLP"),
     "inner": ("1", "10"),
     "proximal": ("0.1",),
@@ -45,8 +47,6 @@ def made_up(accuracy, deficit):
         "digit_knn_z": accuracy - 0.3 + members,
         "effective_rank_h": 10 + deficit + members,
         "effective_rank_z": 10 + members,
-        "deficit": np.full(MEMBERS, deficit),
-        "rank_deficit": np.full(MEMBERS, round(deficit)),
         "curve": accuracy + members[:, None] + np.array([-0.2, -0.1]),
     }
 
@@ -68,15 +68,10 @@ def summary(results):
 
 def settings(seed):
     heads = tuple(head for head in TABLE_2 if head != "pre-trained, fixed")
-    return runs(
-        seed,
-        "cpu",
-        base=IMAGE_BASE["smoke"],
+    return comparison_runs(
+        replace(BASE, seed=seed, encoder=SmallConvConfig(4)),
         members=2,
         embed_dim=8,
-        p_drop=0.75,
-        easy_p_drop=0.0,
-        monitor=1,
         inner_steps=(1, 10),
         proximals=(0.5,),
         heads=heads,
@@ -89,12 +84,12 @@ def test_runs_differ_in_what_they_say_and_share_everything_else(seed):
     for (group, head), members in found.items():
         for member, run in enumerate(members):
             assert (run.seed, run.member, run.batch) == (seed, member, 128), (group, head)
-            assert run.data.p_drop == (0.0 if group == "easy" else 0.75)
+            assert run.data.p_drop == (0.0 if group == "easy" else 0.5)
             assert run.encoder == SmallConvConfig(4, last_relu=group != "linear top" and head != "linear top")
             assert isinstance(run.method, SimSiam) == (group == "SimSiam")
-            assert run.epochs == (0 if group == "untrained" else 1)
+            assert run.epochs == (0 if group == "untrained" else 10)
     assert found["ReLU", REFERENCE] == found["heads", REFERENCE]
-    assert found["ReLU", "linear"] == found["heads", JOINT]
+    assert found["ReLU", LINEAR] == found["heads", LINEAR]
     assert found["linear top", "MLP"][0].head == MLPConfig(embed_dim=8)
     assert found["easy", REFERENCE][0].head == IdentityConfig()
     assert found["inner", "10"][0].schedule.inner_steps == 10
@@ -123,7 +118,7 @@ def test_correlation_sees_a_head_that_does_not_fit(results):
 
 
 def test_paper_contradicts_itself_twice():
-    verdicts = {sentence: fits for sentence, _, fits in own_sentences()}
+    verdicts = {sentence: fits for sentence, _, fits in compare_sentences()}
     assert [sentence for sentence, fits in verdicts.items() if not fits] == [
         "Slow-Single is better than all fixed heads",
         "Table 1 (non-linear head) and Table 2 (linear heads) are different runs",

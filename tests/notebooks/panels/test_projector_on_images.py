@@ -14,7 +14,7 @@ from notebooks.panels.projector_on_images import (
     predicted_gain,
     view_data,
 )
-from notebooks.profiles import IMAGE_BASE
+from notebooks.panels.shared import IMAGE_BASE
 
 SIGMAS, SCALES, DIM, MEMBERS = (0.5, 2.0), (2.0, 20.0), 8, 3
 NORMS = (1.4, 1.5, 1.6)

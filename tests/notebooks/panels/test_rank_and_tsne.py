@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from neural.models.encoders import SmallConvConfig
 from neural.models.heads import IdentityConfig, LinearConfig, MLPConfig
 from notebooks.panels.rank_and_tsne import (
     HEADS,
@@ -16,9 +19,8 @@ from notebooks.panels.rank_and_tsne import (
     rank_runs,
     summarise,
 )
-from notebooks.profiles import IMAGE_BASE
+from synthetic.images.runs import BASE
 
-SETTINGS = {"base": IMAGE_BASE["smoke"], "p_drop": 0.75, "embed_dim": 8}
 MEMBERS = 3
 
 
@@ -32,22 +34,23 @@ def scores():
             table = {}
             for layer, factor in (("h", 1.0), ("z", 0.5)):
                 table |= {f"{measure}_{layer}": factor * base for measure in MEASURES}
-                table |= {f"{probe}_{layer}": factor * base / 20 for probe in ("linear", "knn")}
+                table |= {f"{probe}_{layer}": factor * base / 20 for probe in ("digit_linear", "digit_knn")}
                 table[f"eigenvalues_{layer}"] = np.tile([4.0, 1.0, 0.01], (MEMBERS, 1))
             found[top, head] = table | {"share_digit": base / 100, "share_photo": base / 50}
     return found
 
 
 def test_runs_differ_in_head_and_last_layer_only(seed):
-    runs = rank_runs(seed, "cpu", **SETTINGS)
+    runs = rank_runs(replace(BASE, seed=seed, encoder=SmallConvConfig(4)), 8)
     assert set(runs) == {(top, head) for top in TOPS for head in (*HEADS, *UNTRAINED)}
     width = 16  # 4 times the width of the first convolution
     assert runs["ReLU", "none"].head == IdentityConfig() and runs["ReLU", "linear"].head == LinearConfig(8)
+    assert runs["ReLU", "MLP"].head == MLPConfig(width, 8)
     assert runs["ReLU", "linear, full width"].head == LinearConfig(width)
     assert runs["linear", "MLP, full width"].head == MLPConfig(width, width)
     assert {config.encoder.last_relu for (top, _), config in runs.items() if top == "linear"} == {False}
     assert [config.epochs for (_, head), config in runs.items() if head in UNTRAINED] == [0] * 4
-    assert {(c.data.p_drop, c.seed, c.member) for c in runs.values()} == {(0.75, seed, 0)}
+    assert {(c.data.p_drop, c.seed, c.member) for c in runs.values()} == {(0.5, seed, 0)}
     assert len(map_runs(runs)) == 6
 
 

@@ -1,7 +1,11 @@
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from neural.data.digits import PHOTOGRAPHS
+from neural.models.encoders import SmallConvConfig
 from neural.models.sparsity import SparsePenalty
 from notebooks.panels.sparse_head_images import (
     METHODS,
@@ -10,11 +14,11 @@ from notebooks.panels.sparse_head_images import (
     draw_penalties,
     draw_spectra,
     format_table,
-    runs,
+    sparse_runs,
     summarise,
     transfer_runs,
 )
-from notebooks.profiles import IMAGE_BASE
+from synthetic.images.runs import BASE
 
 AXES = {
     "penalties": (0.0, 3.0),
@@ -27,7 +31,7 @@ MEMBERS = 3
 
 @pytest.fixture
 def settings(seed):
-    return runs(seed, "cpu", base=IMAGE_BASE["smoke"], members=MEMBERS, **AXES)
+    return sparse_runs(replace(BASE, seed=seed, encoder=SmallConvConfig(4)), **AXES)
 
 
 def made_up(penalty, units=16, linear=True):
@@ -41,12 +45,12 @@ def made_up(penalty, units=16, linear=True):
         "digit_linear_z": 0.7 + members,
         "effective_rank_h": 20 + members,
         "effective_rank_z": 15 - penalty + members,
-        "participation_h": 5 + members,
-        "participation_z": 4 + members,
+        "participation_ratio_h": 5 + members,
+        "participation_ratio_z": 4 + members,
         "kept_share": np.full(MEMBERS, 1 - 0.1 * penalty if linear else np.nan),
         "zero_share": np.full(MEMBERS, 0.1 * penalty if linear else np.nan),
-        "spectrum_h": np.stack([shares * 4.0**m for m in range(MEMBERS)]),
-        "spectrum_z": np.stack([shares[:4]] * MEMBERS),
+        "eigenvalues_h": np.exp(-np.outer(0.5 * np.arange(1, MEMBERS + 1), np.arange(units))),
+        "eigenvalues_z": np.stack([shares[:4]] * MEMBERS),
     }
 
 
@@ -54,28 +58,26 @@ def made_up(penalty, units=16, linear=True):
 def summary(settings):
     results = {
         name: made_up(
-            members[0].sparsity.penalty if members[0].sparsity else 0,
-            4 * members[0].encoder.width,
+            run.sparsity.penalty if run.sparsity else 0,
+            4 * run.encoder.width,
             linear=name[0] != "no head",
         )
-        for name, members in settings.items()
+        for name, run in settings.items()
     }
     known = {f"{label}_{probe}_h" for label in ("digit", "photo") for probe in ("linear", "knn")}
     transfer = {
-        ("transfer", group): {name: np.arange(MEMBERS) / 10 + more for name in known}
+        group: {name: np.arange(MEMBERS) / 10 + more for name in known}
         for group, more in (("without", 0.5), ("with", 0.55))
     }
     return summarise(results, transfer)
 
 
 def test_runs_differ_in_what_they_say_and_share_everything_else(settings, seed):
-    for (group, name), members in settings.items():
-        assert [run.member for run in members] == list(range(MEMBERS))
-        for run in members:
-            assert (run.seed, run.data.p_drop, run.epochs) == (seed, 0.0, 0 if group == "untrained" else 1)
-            assert run.encoder.last_relu and run.encoder.width == (int(name) if "wide" in group else 4)
-            assert run.method == (METHODS[name] if name in METHODS else METHODS["SimCLR"])[0]
-    sparsity = {name: members[0].sparsity for name, members in settings.items()}
+    for (group, name), run in settings.items():
+        assert (run.seed, run.data.p_drop, run.epochs) == (seed, 0.0, 0 if group == "untrained" else 10)
+        assert run.encoder.last_relu and run.encoder.width == (int(name) if "wide" in group else 4)
+        assert run.method == (METHODS[name] if name in METHODS else METHODS["SimCLR"])[0]
+    sparsity = {name: run.sparsity for name, run in settings.items()}
     assert sparsity["l21", "0"] is sparsity["without", "BYOL"] is sparsity["wide", "8"] is None
     assert sparsity["with", "BYOL"] == SparsePenalty(5.0)
     assert sparsity["l1", "2"] == SparsePenalty(2.0, "l1") and sparsity["group", "30"] == SparsePenalty(
@@ -88,9 +90,9 @@ def test_runs_differ_in_what_they_say_and_share_everything_else(settings, seed):
 def test_transfer_trains_on_half_of_the_photographs(settings):
     found = transfer_runs(settings)
     for group in ("without", "with"):
-        ours, theirs = found["transfer", group], settings[group, "SimCLR"]
-        assert [run.data.photos for run in ours] == [PHOTOGRAPHS[:5]] * MEMBERS
-        assert [(run.member, run.sparsity) for run in ours] == [(run.member, run.sparsity) for run in theirs]
+        ours, theirs = found[group], settings[group, "SimCLR"]
+        assert ours.data.photos == PHOTOGRAPHS[:5]
+        assert replace(ours, data=theirs.data) == theirs
 
 
 def test_every_run_is_compared_with_its_own_without_penalty(summary):
@@ -104,16 +106,19 @@ def test_every_run_is_compared_with_its_own_without_penalty(summary):
     assert "kept" not in groups["no head"][""] and np.isclose(groups["l21"]["3"]["kept"]["mean"], 0.7)
     assert summary["units"] == {"4": 16, "8": 32}
     assert np.isclose(summary["transfer"]["photo_knn_h"]["more"]["mean"], 0.05)
-    # Geometric mean of 1, 4 and 16.
-    assert np.allclose(summary["spectra"]["no head"]["h"], 4 * np.exp(-np.arange(16)))
+    # Geometric mean of the shares of three geometric series.
+    series = np.exp(-np.outer([0.5, 1.0, 1.5], np.arange(16)))
+    shares = series / series.sum(1, keepdims=True)
+    assert np.allclose(summary["spectra"]["no head"]["h"], shares.prod(0) ** (1 / 3))
 
 
 def test_table_shows_differences_only_where_there_is_a_penalty(summary):
-    rows = {line[:26].strip(): line[26:].split() for line in format_table(summary).splitlines()}
-    assert rows["l21 3"][:4] == ["0.880", "-0.030", "+-", "0.000"]
-    assert rows["l21 3"][-1] == "70%" and rows["l21 0"][1] == "0.810"
-    assert rows["SimCLR"] == "-0.030 +- 0.000 paper +0.0212".split()
-    assert rows["digit linear h"] == "0.600 +0.050 +- 0.000".split()
+    cells = [re.split(r"\s{2,}", line) for line in format_table(summary).splitlines()]
+    rows = {name: values for name, *values in cells}
+    assert rows["l21 3"][:2] == ["0.880", "-0.030 +- 0.000"]
+    assert rows["l21 3"][-1] == "70%" and rows["l21 0"][:2] == ["0.910", "0.810"]
+    assert rows["SimCLR"] == ["-0.030 +- 0.000", "+0.0212"]
+    assert rows["digit linear h"] == ["0.600", "+0.050 +- 0.000"]
 
 
 def test_figures_show_every_setting(summary):

@@ -1,12 +1,17 @@
 """Worst groups of made-up features: what the labelled images can and cannot tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from neural.data.digits import PHOTOGRAPHS, DigitsOnPhotographs
+from neural.models.encoders import SmallConvConfig
 from neural.training.features import Features
 from neural.training.pretraining import PretrainConfig
-from synthetic.images.bank import TrainedFeatures
-from synthetic.images.transfer import WorstGroup
+from synthetic.images.bank import TrainedFeatures, trained_features
+from synthetic.images.scores import ProbeScores
+from synthetic.images.transfer import Transfer, WorstGroup, measure_transfer
 
 PER_GROUP = 40
 
@@ -71,3 +76,26 @@ def test_some_images_of_every_group_must_be_left(rng, m):
     layers = {"h": signs(rng), "z": signs(rng)}
     with pytest.raises(ValueError, match=r"per_group must be in \[1, 39\]"):
         WorstGroup((m,))(trained(layers))
+
+
+def test_transfer_probes_the_same_digits_on_new_photographs():
+    known, new = PHOTOGRAPHS[:2], PHOTOGRAPHS[2:5]
+    config = PretrainConfig(
+        data=DigitsOnPhotographs(train_size=300, patches=4, photos=known),
+        encoder=SmallConvConfig(2),
+        epochs=0,
+        batch=50,
+    )
+    scores = measure_transfer(Transfer(config, new))
+    # Untrained, the network has no memory of photographs: its features are those of a run on the new ones.
+    expected = ProbeScores(("digit", "photo"))(
+        trained_features(replace(config, data=DigitsOnPhotographs(train_size=300, patches=4, photos=new)))
+    )
+    assert scores.keys() == expected.keys()
+    # But for the batch-norm statistics, which come from the photographs of the training.
+    assert scores["photo_linear_h"] == pytest.approx(expected["photo_linear_h"], abs=0.2)
+    assert scores["photo_linear_h"] > 1 / 3
+    with pytest.raises(
+        ValueError, match=f"photos must be new to the network, but it is trained on {known[0]}"
+    ):
+        Transfer(config, known[:1])

@@ -7,123 +7,71 @@ number of members were settled in pilot runs, seed 0 among them, and kept since:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import partial
 
-import numpy as np
-
-from neural.data.digits import DigitsOnPhotographs
-from neural.models.heads import FixedReweightingConfig, HeadConfig, IdentityConfig, MLPConfig
-from neural.training.methods import CrossEntropy, MethodConfig, SupCon
-from neural.training.pretraining import PretrainConfig
-from neural.training.schedules import AdamConfig, Joint
+from neural.models.heads import FixedReweightingConfig, IdentityConfig
 from synthetic.claims.papers import XUE
-from synthetic.claims.registry import Claim, Prediction
+from synthetic.claims.registry import Claim, predict_signs
 from synthetic.claims.rule import Sign, Unsupported
-from synthetic.images.bank import measure_bank
+from synthetic.images.contrasts import gap, measure_contrasts, score
+from synthetic.images.runs import (
+    BASE,
+    EXCHANGE,
+    LABELLED,
+    STRENGTH_P_DROP,
+    WEAK_STRENGTH,
+    coarse_run,
+    shift_run,
+    with_data,
+    with_weight_decay,
+)
 from synthetic.images.scores import ProbeScores
 from synthetic.images.transfer import WorstGroup
-from synthetic.store.sweep import default_jobs
 
 TABLES = f"{XUE}, Figure 4 and Tables 1, 2 (the text at hand names them; it has no numbers)"
 MEMBERS, MORE, MOST = 12, 16, 48  # more where the effect is smaller against its spread
 DIGIT = ProbeScores()
 BOTH = ProbeScores(labels=("digit", "photo"))
 GROUPS = WorstGroup((2, 100))
-PROBES = ("linear", "knn")
+PROBES = ("digit_linear", "digit_knn")
+DROPPING = with_data(BASE, p_drop=STRENGTH_P_DROP)
 SETTING = (
     "digits on photographs, three-layer convolutional encoder of 64 units ending with a ReLU, Adam, 10 epochs; "
     "linear probe and 20 nearest neighbours"
 )
 
 
-def _simclr(p_drop: float = 0.0, strength: float = 0.5, decay: float = 1e-6) -> PretrainConfig:
-    data = DigitsOnPhotographs(strength=strength, p_drop=p_drop)
-    return PretrainConfig(data=data, schedule=Joint(AdamConfig(1e-3, decay)))
+def _gap_differences(more, *less, stems=PROBES):
+    """Gap of the digit in one run minus that in each of the others, for every probe."""
+    return tuple(gap(more, stem) - gap(other, stem) for other in less for stem in stems)
 
 
-def _coarse(method: MethodConfig, head: HeadConfig, epochs: int = 10) -> PretrainConfig:
-    return PretrainConfig(data=DigitsOnPhotographs(strength=0.6), method=method, head=head, epochs=epochs)
+def _coarse_gaps():
+    runs = [coarse_run(BASE, method, BASE.head) for method in LABELLED]
+    return tuple(gap(run, stem) for run in runs for stem in PROBES)
 
 
-def _shifted(method: MethodConfig, strength: float) -> PretrainConfig:
-    return PretrainConfig(data=DigitsOnPhotographs(strength=strength, agreement=0.95), method=method)
-
-
-@cache
-def _measured(
-    config: PretrainConfig, seed: int, measurement: ProbeScores | WorstGroup = DIGIT, members: int = MEMBERS
-) -> dict[str, np.ndarray]:
-    """Every number of a measurement, (members,)."""
-    configs = [replace(config, seed=seed, member=member) for member in range(members)]
-    results = measure_bank(measurement, configs, jobs=default_jobs())
-    return {name: np.array([result[name] for result in results]) for name in results[0]}
-
-
-def _gap(scores: dict[str, np.ndarray], stem: str) -> np.ndarray:
-    return scores[f"{stem}_h"] - scores[f"{stem}_z"]
-
-
-def _gap_difference(
-    more: PretrainConfig, *less: PretrainConfig, probes: tuple[str, ...] = PROBES
-) -> Callable[[int], np.ndarray]:
-    """Gap of the digit in one run minus that in others, (members, runs x probes)."""
-
-    def measure(seed):
-        first, *others = (_measured(config, seed) for config in (more, *less))
-        return np.stack(
-            [
-                _gap(first, f"digit_{probe}") - _gap(other, f"digit_{probe}")
-                for other in others
-                for probe in probes
-            ],
-            axis=1,
-        )
-
-    return measure
-
-
-def _measure_exchange(seed):
-    """Gap of the feature where it is the weaker one minus where it is the stronger one, digit and photograph."""
-    weak, strong = (_measured(_simclr(strength=s), seed, BOTH, MORE) for s in (0.3, 0.75))
-    digit, photo = (
-        _gap(weak, f"{name}_linear") - _gap(strong, f"{name}_linear") for name in ("digit", "photo")
-    )
-    return np.stack([digit, -photo], axis=1)
-
-
-def _measure_coarse(seed):
-    """Gap of the digit after training on pairs of digits, both methods, both probes."""
-    runs = [_coarse(method("coarse"), MLPConfig()) for method in (SupCon, CrossEntropy)]
-    return np.stack(
-        [_gap(_measured(run, seed, members=MORE), f"digit_{probe}") for run in runs for probe in PROBES],
-        axis=1,
+def _exchange():
+    """Gap of each feature where it is the weaker one minus that where it is the stronger one."""
+    digit_weak, photo_weak = (with_data(BASE, strength=strength) for strength in EXCHANGE)
+    return (
+        gap(digit_weak, "digit_linear") - gap(photo_weak, "digit_linear"),
+        gap(photo_weak, "photo_linear") - gap(digit_weak, "photo_linear"),
     )
 
 
-def _fixed_minus_none(method: MethodConfig, epochs: int, members: int) -> Callable[[int], np.ndarray]:
-    """Accuracy of neighbours before a fixed reweighting head minus that without head, (members, 1)."""
-
-    def measure(seed):
-        fixed, none = (
-            _measured(_coarse(method, head, epochs), seed, members=members)["digit_knn_h"]
-            for head in (FixedReweightingConfig(1.2), IdentityConfig())
-        )
-        return (fixed - none)[:, None]
-
-    return measure
-
-
-def _adapted_gap(name: str, *configs: PretrainConfig) -> Callable[[int], np.ndarray]:
-    """A score of `GROUPS` before minus after the head, (members, runs)."""
-    return lambda seed: np.stack(
-        [_gap(_measured(config, seed, GROUPS, MORE), name) for config in configs], axis=1
+def _fixed_minus_none(method, epochs):
+    """Accuracy of neighbours before a fixed reweighting head minus that without head."""
+    base = replace(BASE, epochs=epochs)
+    fixed, none = (
+        score(coarse_run(base, method, head), "digit_knn_h")
+        for head in (FixedReweightingConfig(1.2), IdentityConfig())
     )
+    return (fixed - none,)
 
 
-def _positive(comparisons: int) -> Callable[[int], Prediction]:
-    return lambda seed: Prediction(np.ones(comparisons), -np.ones(comparisons))
+_measure = partial(measure_contrasts, measurement=DIGIT, members=MEMBERS)
 
 
 CLAIMS = (
@@ -136,8 +84,8 @@ CLAIMS = (
         assumptions=f"{SETTING}; SimCLR, MLP head",
         control="the gap falls",
         check=Sign(),
-        measure=_gap_difference(_simclr(1.0), _simclr(0.0)),
-        predict=_positive(2),
+        measure=partial(_measure, contrasts=_gap_differences(with_data(BASE, p_drop=1.0), BASE)),
+        predict=partial(predict_signs, signs=(1, 1)),
     ),
     Claim(
         id="images-xue-weak",
@@ -149,10 +97,13 @@ CLAIMS = (
         assumptions=f"{SETTING}; SimCLR, MLP head, digit dropped from three of four second views",
         control="strong and invisible digits gain more",
         check=Sign(),
-        measure=_gap_difference(
-            _simclr(0.75, 0.3), _simclr(0.75, 0.9), _simclr(0.75, 0.1), probes=("linear",)
+        measure=partial(
+            _measure,
+            contrasts=_gap_differences(
+                *(with_data(DROPPING, strength=s) for s in (WEAK_STRENGTH, 0.9, 0.1)), stems=PROBES[:1]
+            ),
         ),
-        predict=_positive(2),
+        predict=partial(predict_signs, signs=(1, 1)),
         expected="holds within stated limits",
         limits="linear probe; for nearest neighbours the largest gap is at a middle strength",
     ),
@@ -167,8 +118,8 @@ CLAIMS = (
         assumptions=f"{SETTING}; SimCLR, MLP head, nothing dropped; linear probe",
         control="the strong feature loses more",
         check=Sign(),
-        measure=_measure_exchange,
-        predict=_positive(2),
+        measure=partial(measure_contrasts, contrasts=_exchange(), measurement=BOTH, members=MORE),
+        predict=partial(predict_signs, signs=(1, 1)),
     ),
     Claim(
         id="images-xue-strong",
@@ -180,8 +131,10 @@ CLAIMS = (
         "accuracy (the ratio of the errors does grow). Smallest effect: .2, about what the weak side shows",
         control="an effect of .2 planted in the same replicates",
         check=Unsupported(0.2),
-        measure=_gap_difference(_simclr(0.75, 0.9), _simclr(0.75, 0.5)),
-        predict=_positive(2),
+        measure=partial(
+            _measure, contrasts=_gap_differences(*(with_data(DROPPING, strength=s) for s in (0.9, 0.5)))
+        ),
+        predict=partial(predict_signs, signs=(1, 1)),
         expected="not supported",
     ),
     Claim(
@@ -194,8 +147,8 @@ CLAIMS = (
         "and 1e-2. Smallest effect: .15, about half of what dropping the digit does",
         control="an effect of .15 planted in the same replicates",
         check=Unsupported(0.15),
-        measure=_gap_difference(_simclr(0.75), _simclr(0.75, decay=1e-2)),
-        predict=_positive(2),
+        measure=partial(_measure, contrasts=_gap_differences(DROPPING, with_weight_decay(DROPPING, 1e-2))),
+        predict=partial(predict_signs, signs=(1, 1)),
         expected="not supported",
     ),
     Claim(
@@ -208,8 +161,8 @@ CLAIMS = (
         "contrastive and cross-entropy, MLP head",
         control="after the head is better",
         check=Sign(),
-        measure=_measure_coarse,
-        predict=_positive(4),
+        measure=partial(measure_contrasts, contrasts=_coarse_gaps(), measurement=DIGIT, members=MORE),
+        predict=partial(predict_signs, signs=(1, 1, 1, 1)),
     ),
     Claim(
         id="images-xue-fixed-head-supcon",
@@ -221,8 +174,10 @@ CLAIMS = (
         assumptions=f"{SETTING}; 20 epochs, nearest neighbours on the digit, coarse classes, strength .6",
         control="it harms",
         check=Sign(),
-        measure=_fixed_minus_none(SupCon("coarse"), 20, MOST),
-        predict=_positive(1),
+        measure=partial(
+            measure_contrasts, contrasts=_fixed_minus_none("SupCon", 20), measurement=DIGIT, members=MOST
+        ),
+        predict=partial(predict_signs, signs=(1,)),
     ),
     Claim(
         id="images-xue-fixed-head-ce",
@@ -235,8 +190,8 @@ CLAIMS = (
         "where the paper has SGD for 200: here the fixed head harms. Smallest effect: .15, the size of the harm",
         control="an effect of .15 planted in the same replicates",
         check=Unsupported(0.15),
-        measure=_fixed_minus_none(CrossEntropy("coarse"), 10, MEMBERS),
-        predict=_positive(1),
+        measure=partial(_measure, contrasts=_fixed_minus_none("CE", 10)),
+        predict=partial(predict_signs, signs=(1,)),
         expected="not supported",
     ),
     Claim(
@@ -250,10 +205,16 @@ CLAIMS = (
         "background agrees in 95% of training, digit of strength .3, 100 labels of each of four groups",
         control="after the head is better",
         check=Sign(),
-        measure=_adapted_gap(
-            "worst_100", *(_shifted(method("parity"), 0.3) for method in (CrossEntropy, SupCon))
+        measure=partial(
+            measure_contrasts,
+            contrasts=tuple(
+                gap(shift_run(BASE, method, WEAK_STRENGTH, BASE.head), "worst_100")
+                for method in ("CE", "SupCon")
+            ),
+            measurement=GROUPS,
+            members=MORE,
         ),
-        predict=_positive(2),
+        predict=partial(predict_signs, signs=(1, 1)),
         expected="holds within stated limits",
         limits="a digit that is weak next to its background, and enough labels: see images-xue-shift-reversed",
     ),
@@ -268,7 +229,12 @@ CLAIMS = (
         "95% of training, digit of strength .5, 2 labels of each of four groups, mean over the groups",
         control="before the head is better",
         check=Sign(),
-        measure=_adapted_gap("mean_2", _shifted(SupCon("parity"), 0.5)),
-        predict=lambda seed: Prediction(-np.ones(1), np.ones(1)),
+        measure=partial(
+            measure_contrasts,
+            contrasts=(gap(shift_run(BASE, "SupCon", 0.5, BASE.head), "mean_2"),),
+            measurement=GROUPS,
+            members=MORE,
+        ),
+        predict=partial(predict_signs, signs=(-1,)),
     ),
 )
