@@ -108,7 +108,8 @@ class Augment:
             return torch.rand(*shape, len(images), generator=generator).to(images.device)
 
         u = draw(7)
-        view = crop(images, self._sides(u[0], draw), 2 * u[1:3].T - 1, self.size)
+        samples = max(1, round(self.side[1] * max(images.shape[2:]) / self.size))
+        view = crop(images, self._sides(u[0], draw), 2 * u[1:3].T - 1, self.size, samples)
         if self.flip > 0:
             view = torch.where(_each(draw() < self.flip), view.flip(3), view)
         jittered = (draw() < self.jitter).float() if self.jitter < 1 else 1
@@ -158,8 +159,8 @@ class Augment:
         return torch.stack([side * stretch, side / stretch], dim=1).clamp(max=1)
 
 
-def crop(images: Tensor, side: Tensor, shift: Tensor, size: int) -> Tensor:
-    """Crops resized by bilinear interpolation.
+def crop(images: Tensor, side: Tensor, shift: Tensor, size: int, samples: int = 1) -> Tensor:
+    """Crops resized by bilinear interpolation, and by averaging where a crop is shrunk.
 
     Parameters
     ----------
@@ -170,15 +171,20 @@ def crop(images: Tensor, side: Tensor, shift: Tensor, size: int) -> Tensor:
         Horizontal and vertical position in [-1, 1]: -1 left or top edge, 0 centre, 1 right or bottom edge.
     size : int
         Side of the output, pixels.
+    samples : int >= 1
+        A pixel of the output is the mean of samples x samples interpolated values. A crop of `samples` times the
+        side of the output needs that many, because single values would miss what lies between them.
 
     Returns
     -------
     Tensor, shape (B, C, size, size)
     """
+    fine = samples * size
     sides = side[:, None].expand(-1, 2) if side.ndim == 1 else side
     affine = torch.cat([torch.diag_embed(sides), (shift * (1 - sides))[:, :, None]], dim=2)
-    grid = F.affine_grid(affine, [len(images), images.shape[1], size, size], align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    grid = F.affine_grid(affine, [len(images), images.shape[1], fine, fine], align_corners=False)
+    view = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return view if samples == 1 else F.avg_pool2d(view, samples)
 
 
 def _check_images(images: Tensor) -> None:

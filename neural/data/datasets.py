@@ -180,12 +180,14 @@ class TinyImageNet:
         at = folder(self.root, "tiny-imagenet-200", _TINY)
         names = [row[0] for row in read_table(at / "wnids.txt", _TINY)]
         train = [
-            (at / "train" / name / "images" / row[0], name)
+            (_TINY.inside(at / "train" / name / "images", row[0]), name)
             for name in names
-            for row in read_table(at / "train" / name / f"{name}_boxes.txt", _TINY)
+            for row in read_table(_TINY.inside(at / "train", name) / f"{name}_boxes.txt", _TINY)
         ]
         annotations = at / "val" / "val_annotations.txt"
-        test = [(at / "val" / "images" / row[0], row[1]) for row in read_table(annotations, _TINY)]
+        test = [
+            (_TINY.inside(at / "val" / "images", row[0]), row[1]) for row in read_table(annotations, _TINY)
+        ]
         return _tiny(train, names, annotations), _tiny(test, names, annotations)
 
 

@@ -7,6 +7,7 @@ say where to get it.
 import csv
 import gzip
 import pickle
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,25 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+PICTURES = {
+    *(
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+    ),
+    *(".tga", ".tif", ".tiff", ".webp"),
+}
+"""Endings of the files that are read as pictures, in small or capital letters."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,12 @@ class Source:
     def damaged(self, path: Path, reason: object) -> ValueError:
         """Error of a file that is there but cannot be right."""
         return ValueError(f"{path} is damaged or mislabelled ({reason}): {self.fix}")
+
+    def inside(self, root: Path, name: str) -> Path:
+        """File of that name in a folder; a name in a table that leads out of the folder is refused."""
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"{name} leads out of the folder {root}: {self.fix}")
+        return root / name
 
     def require_labels(self, labels: Tensor, count: int, classes: int, path: Path) -> None:
         """Refuse labels of a file that are not `count` numbers in 0..classes - 1."""
@@ -64,6 +89,7 @@ def folder(root: str, inside: str, source: Source) -> Path:
     return found
 
 
+_ORIENTATION = 0x0112  # the EXIF tag of a picture's rotation
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 
 
@@ -185,7 +211,7 @@ def read_stl10(paths: list[Path], source: Source) -> Tensor:
         if not path.is_file():
             raise source.missing(path)
         count, rest = divmod(path.stat().st_size, size)
-        if rest:
+        if rest or not count:
             raise source.damaged(path, f"{count} images and {rest} bytes")
         counts.append(count)
     pixels = np.empty((sum(counts), 3, 96, 96), dtype=np.uint8)
@@ -238,29 +264,83 @@ def read_pictures(paths: Sequence[Path], size: int, source: Source) -> Tensor:
                 image.copy_(pixels(picture, size))
         except FileNotFoundError:
             raise
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged files
+        except (
+            OSError,
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombError,
+        ) as error:  # what Pillow raises
             raise source.damaged(path, error) from error
     return images
 
 
 def pixels(picture: Image.Image, size: int) -> Tensor:
-    """Centre square of a picture, resized: (3, size, size) uint8."""
-    square = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+    """Centre square of a picture, turned upright and resized: (3, size, size) uint8.
+
+    Samples of 16 bits are scaled to 8. What is transparent becomes white.
+
+    Raises
+    ------
+    ValueError
+        When the samples have 32 bits, because nothing says which number is white.
+    """
+    upright = ImageOps.exif_transpose(_with_three_channels(picture))
+    square = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 
-def pictures_in(path: Path, source: Source) -> list[Path]:
-    """Picture files of a folder in the order of their names.
+def _with_three_channels(picture: Image.Image) -> Image.Image:
+    """The picture in mode RGB, with the note of its rotation where Pillow has not turned it on loading."""
+    picture.load()
+    rotation = picture.getexif().get(_ORIENTATION)
+    if picture.mode.startswith("I;16") or (picture.mode, picture.format) == ("I", "PNG"):
+        scaled = np.asarray(picture).astype(np.float64) * (255 / 65535)
+        coloured = Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8)).convert("RGB")
+    elif picture.mode in ("I", "F"):
+        raise ValueError(f"its samples are 32-bit numbers (mode {picture.mode}), save it with 8 or 16 bits")
+    elif picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        coloured = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    else:
+        coloured = picture.convert("RGB")
+    if rotation is not None:
+        coloured.getexif()[_ORIENTATION] = rotation
+    return coloured
+
+
+def list_pictures(path: Path, source: Source) -> list[Path]:
+    """Picture files of a folder in the order of their names; a warning names everything else that is in it.
 
     Raises
     ------
     FileNotFoundError
         When the folder is missing or holds no picture.
     """
-    found = sorted(file for file in path.glob("*") if file.suffix.lower() in PICTURES)
+    inside = sorted(path.glob("*"))
+    found = [file for file in inside if file.suffix.lower() in PICTURES and not _is_hidden(file)]
     if not found:
         raise source.missing(path / "a picture")
+    _warn_of_others(path, set(inside) - set(found))
     return found
+
+
+def list_folders(path: Path) -> list[Path]:
+    """Folders in a folder in the order of their names, without hidden ones; a warning names everything else."""
+    inside = sorted(path.glob("*"))
+    found = [folder for folder in inside if folder.is_dir() and not _is_hidden(folder)]
+    _warn_of_others(path, set(inside) - set(found))
+    return found
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether an operating system or an editor made it, as .ipynb_checkpoints, @eaDir or __MACOSX."""
+    return path.name.startswith((".", "@", "__MACOSX"))
+
+
+def _warn_of_others(path: Path, others: set[Path]) -> None:
+    if others:
+        names = ", ".join(sorted(other.name for other in others)[:5])
+        warnings.warn(f"{path}: left out {len(others)} that are not read: {names}", stacklevel=3)
 
 
 def read_table(path: Path, source: Source) -> list[list[str]]:
@@ -271,8 +351,7 @@ def read_table(path: Path, source: Source) -> list[list[str]]:
     FileNotFoundError, ValueError
         When the file is missing or empty.
     """
-    with _opened(path, source) as file:
-        rows = [line.split() for line in file.read().decode().splitlines() if line.strip()]
+    rows = [line.split() for line in _read_text(path, source).splitlines() if line.strip()]
     if not rows:
         raise source.damaged(path, "it is empty")
     return rows
@@ -286,14 +365,24 @@ def read_csv(path: Path, columns: tuple[str, ...], source: Source) -> list[dict[
     FileNotFoundError, ValueError
         When the file is missing, has no row, or lacks a column or a value.
     """
-    with _opened(path, source) as file:
-        rows = list(csv.DictReader(file.read().decode("utf-8-sig").splitlines()))
+    try:
+        rows = list(csv.DictReader(_read_text(path, source).splitlines()))
+    except csv.Error as error:
+        raise source.damaged(path, error) from error
     if not rows:
         raise source.damaged(path, "it has no rows")
     for number, row in enumerate(rows, start=2):
         if lacking := [name for name in columns if not row.get(name)]:
             raise source.damaged(path, f"line {number} has no {lacking[0]}")
     return rows
+
+
+def _read_text(path: Path, source: Source) -> str:
+    with _opened(path, source) as file:
+        try:
+            return file.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise source.damaged(path, f"it is not text in UTF-8, byte {error.start} does not fit") from error
 
 
 def _opened(path: Path, source: Source) -> BinaryIO:

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import PIL.Image
 import torch
 from torch import Tensor
 
 from neural.checks import check_integer
-from neural.data.files import Source, pictures_in, pixels, read_csv, read_pictures
+from neural.data.files import Source, list_folders, list_pictures, pixels, read_csv, read_pictures
 from neural.data.images import Images
 
 if TYPE_CHECKING:
     import datasets
 
+_UNSAFE = {".7z", ".bz2", ".gz", ".pickle", ".pkl", ".pt", ".pth", ".py", ".tar", ".tgz", ".xz", ".zip"}
 _FOLDER = Source("put the pictures into root/train/CLASS and root/test/CLASS, or list them in a table")
 _TABLE = Source(
     "write a table with the columns file (relative to root), split (train or test), label and group"
@@ -30,7 +32,8 @@ _HUB = Source(
 class ImageFolder:
     """Pictures of the user in folders of classes, or listed in a table.
 
-    Without a table the pictures are `root/train/CLASS/*` and `root/test/CLASS/*`, and the label is "class";
+    Without a table the pictures are `root/train/CLASS/*` and `root/test/CLASS/*`, and the label is "class"; a warning
+    names what is not read there: hidden folders, files that are no pictures, folders inside the folder of a class;
     with a table the labels are "class" and "group". Both are counted from 0 in the alphabetical order of
     their names.
 
@@ -79,10 +82,10 @@ class ImageFolder:
         found: dict[str, list[_Row]] = {}
         for split in ("train", "test"):
             at = Path(self.root) / split
-            classes = sorted(inside for inside in at.glob("*") if inside.is_dir())
+            classes = list_folders(at)
             if not classes:
                 raise _FOLDER.missing(at / "CLASS")
-            found[split] = [(file, one.name) for one in classes for file in pictures_in(one, _FOLDER)]
+            found[split] = [(file, one.name) for one in classes for file in list_pictures(one, _FOLDER)]
         return found
 
     def _tabled(self, table: Path) -> "dict[str, list[_Row]]":
@@ -90,7 +93,9 @@ class ImageFolder:
         for row in read_csv(table, ("file", "split", "label", "group"), _TABLE):
             if row["split"] not in found:
                 raise _TABLE.damaged(table, f"split {row['split']!r}")
-            found[row["split"]].append((Path(self.root) / row["file"], row["label"], row["group"]))
+            found[row["split"]].append(
+                (_TABLE.inside(Path(self.root), row["file"]), row["label"], row["group"])
+            )
         for split, rows in found.items():
             if not rows:
                 raise _TABLE.damaged(table, f"no row of split {split}")
@@ -117,7 +122,7 @@ class HuggingFace:
     ----------
     path : str
         Folder written by `save_to_disk`, or a folder of parquet files or pictures that
-        `datasets.load_dataset` reads.
+        `datasets.load_dataset` reads. Archives, pickles and scripts in it are refused: they are not unpacked or run.
     name : str, optional
         Configuration of a folder that has several.
     image : str
@@ -176,6 +181,16 @@ class HuggingFace:
             import datasets
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError('HuggingFace needs: pip install "projhead[hf]"') from error
+        if (at / "state.json").exists():
+            raise ValueError(
+                f"{at} holds one split, and a training and a test split are needed: save both together, "
+                "datasets.DatasetDict(train=..., test=...).save_to_disk(PATH)"
+            )
+        unsafe = sorted(str(file) for file in at.rglob("*") if file.suffix.lower() in _UNSAFE)
+        if unsafe:
+            raise ValueError(
+                f"{unsafe[0]} is an archive, a pickle or a script, which is not read: {_HUB.fix}"
+            )
         saved = (at / "dataset_dict.json").exists()
         if saved and self.name is not None:
             raise ValueError(f"name must be None for a folder written by save_to_disk, got {self.name!r}")
@@ -185,20 +200,26 @@ class HuggingFace:
             raise _HUB.damaged(at, error) from error
 
     def _split(self, rows: "datasets.Dataset") -> Images:
+        rows = rows.with_format(None)
         if lacking := {self.image, *self.labels} - set(rows.column_names):
             columns = ", ".join(rows.column_names)
             raise ValueError(f"image and labels must be among {columns} in {self.path}, got {min(lacking)!r}")
         labels = {name: list(rows[name]) for name in self.labels}
         for name, values in labels.items():
             if not all(isinstance(value, int) for value in values):
-                raise ValueError(f"labels must be integer columns in {self.path}, got {name!r}")
+                raise ValueError(
+                    f"labels must be integer columns in {self.path}, got {name!r}, which holds texts or gaps: "
+                    "number its values, for instance by class_encode_column"
+                )
         images = torch.empty(len(rows), 3, self.size, self.size, dtype=torch.uint8)
         try:
             for image, row in zip(images, rows.select_columns(self.image), strict=True):
                 image.copy_(pixels(row[self.image], self.size))
-        except (OSError, SyntaxError, AttributeError) as error:
+        except (OSError, SyntaxError, ValueError, AttributeError, PIL.Image.DecompressionBombError) as error:
             raise _HUB.damaged(Path(self.path), f"column {self.image}: {error}") from error
-        return Images(images, {name: torch.tensor(values) for name, values in labels.items()})
+        return Images(
+            images, {name: torch.tensor(values, dtype=torch.int64) for name, values in labels.items()}
+        )
 
 
 def number_names(values: Sequence[str], names: list[str], path: Path, source: Source) -> Tensor:

@@ -218,3 +218,17 @@ def test_wrong_channels_are_refused(seed):
 def test_bad_settings_are_refused(field, value):
     with pytest.raises(ValueError, match=f"{field} must .*, got"):
         Augment(**{field: value})
+
+
+@pytest.mark.parametrize("pixels", [64, 96, 128])
+def test_pictures_larger_than_the_view_are_averaged_in_training_as_in_tests(pixels, seed):
+    """Stripes of one pixel have the mean grey 1/2 at any smaller size; single samples of them are black or white."""
+    stripes = (torch.arange(pixels) % 2).float().expand(2, 3, pixels, pixels)
+    plain = Augment(size=32, side=(1.0, 1.0), colour=0.0, grey=0.0, centre=1.0)
+    view, still = plain(stripes, generator(seed)), plain.still(stripes)
+    # Three stripes have the mean 1/3 or 2/3.
+    assert torch.allclose(view[..., 1:-1], torch.tensor(0.5), atol=1 / 6 + 1e-3)
+    assert torch.allclose(still[..., 1:-1], torch.tensor(0.5), atol=1 / 6 + 1e-3)
+    smooth = torch.rand(2, 3, 8, 8, generator=generator(seed, 1))
+    smooth = torch.nn.functional.interpolate(smooth, size=(pixels, pixels), mode="bicubic").clamp(0, 1)
+    assert torch.allclose(plain(smooth, generator(seed)), plain.still(smooth), atol=0.03)

@@ -142,7 +142,6 @@ def pictures(tmp_path, rng):
     at = tmp_path / "pictures"
     for name in ("train/cat/1.png", "train/cat/2.PNG", "train/dog/1.png", "test/dog/1.png"):
         write_picture(at / name, rng, (16, 16))
-    (at / "train" / "cat" / "notes.txt").write_text("not a picture")
     return at
 
 
