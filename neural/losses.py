@@ -52,7 +52,7 @@ def spectral(z1: Tensor, z2: Tensor) -> Tensor:
 
 
 def info_nce(z1: Tensor, z2: Tensor, temperature: float | Tensor, similarity: Similarity = "inner") -> Tensor:
-    r"""InfoNCE in one direction: anchors from the first view, candidates from the second.
+    r"""InfoNCE in one direction: the anchors are first views, the candidates are second views.
 
     L = (1/B) sum_i [ log sum_{j=1..B} exp(s(z1_i, z2_j)/tau) - s(z1_i, z2_i)/tau ].
 
@@ -213,7 +213,8 @@ def barlow_twins(z1: Tensor, z2: Tensor, trade_off: float = 0.005, *, eps: float
     C_ij = (1/B) sum_b u1_bi u2_bj, where u = (z - mean) / sqrt(var + eps) entry by entry, with mean and biased
     variance over the batch. L = sum_i (1 - C_ii)^2 + trade_off sum_{i != j} C_ij^2.
 
-    Unchanged when an entry of z is multiplied by a positive number, up to eps against its variance.
+    The loss does not change when an entry of z is multiplied by a positive number, as long as its variance is well
+    above eps.
 
     Parameters
     ----------
@@ -221,7 +222,7 @@ def barlow_twins(z1: Tensor, z2: Tensor, trade_off: float = 0.005, *, eps: float
         Embeddings of the two views, B >= 2, row i of both from the same sample; unitless.
     trade_off : float >= 0
     eps : float > 0
-        Keeps the gradient of entries that do not vary finite.
+        It keeps the gradient finite where an entry does not vary.
 
     Returns
     -------
@@ -270,9 +271,9 @@ def vicreg(
     invariance, variance, covariance : float >= 0
         Weights of the terms.
     target_std : float > 0
-        Standard deviation from which on the hinge is 0.
+        The hinge is 0 for standard deviations above this one.
     eps : float > 0
-        Keeps the gradient of entries that do not vary finite.
+        It keeps the gradient finite where an entry does not vary.
 
     Returns
     -------

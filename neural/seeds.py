@@ -7,8 +7,8 @@ import torch
 def stream_seed(seed: int, *path: int | str) -> int:
     """Seed of the stream that a path names under a root seed.
 
-    First 64-bit word of numpy's SeedSequence([seed, *path]), strings read as little-endian integers. Torch's
-    CPU generator uses its lower 32 bits.
+    It is the first 64-bit word of numpy's SeedSequence([seed, *path]), with strings read as little-endian integers.
+    Torch's CPU generator uses its lower 32 bits.
 
     Parameters
     ----------

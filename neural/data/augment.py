@@ -1,4 +1,4 @@
-"""Batched random views of images: crop, flip, colour, grey and blur, driven by one explicit generator."""
+"""Random views of batches of images: crop, flip, colour, grey and blur, all drawn from one explicit generator."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +21,10 @@ from neural.checks import check_below_one, check_fraction, check_integer
 
 @dataclass(frozen=True)
 class Augment:
-    """Random crop and flip, then brightness, contrast, saturation and hue, then grey and blur; one draw per
-    image.
+    """Recipe of random views: crop, flip, brightness, contrast, saturation, hue, grey and blur, in this order.
 
-    All random parameters are drawn here, on the CPU, and handed to kornia's deterministic functions: the
-    global random state is neither read nor changed, and the views are the same on every device.
+    All random parameters are drawn here, for each image and on the CPU, and given to kornia's deterministic functions.
+    Therefore the global random state is neither read nor changed, and the views are the same on every device.
 
     Attributes
     ----------
@@ -193,7 +192,7 @@ def _check_images(images: Tensor) -> None:
 
 
 def _each(chosen: Tensor) -> Tensor:
-    """(B,) as (B, 1, 1, 1), to choose whole images."""
+    """Reshape (B,) to (B, 1, 1, 1), so that whole images are chosen."""
     return chosen[:, None, None, None]
 
 

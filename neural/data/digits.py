@@ -31,7 +31,7 @@ COARSE = (0, 1, 0, 2, 3, 4, 4, 1, 2, 3)  # pairs of similar digits: {0, 2} {1, 7
 
 
 class Credit(NamedTuple):
-    """Where a bundled data set comes from: identifier, what it shows, who made it, under which terms."""
+    """Origin of a bundled data set: its identifier, what it shows, who made it, and its licence."""
 
     name: str
     subject: str
@@ -104,8 +104,7 @@ def photograph(name: str) -> Tensor:
 
 @dataclass(frozen=True)
 class Split:
-    """One half (train or test) of the data: digits, their photographs, and a pool of patches of each
-    photograph.
+    """One half (train or test) of the data: digits, their photographs, and patches of each photograph.
 
     Attributes
     ----------
@@ -311,7 +310,7 @@ class DigitsOnPhotographs:
 
 
 def _place(photo: Tensor, photos: int) -> Tensor:
-    """Half of the photographs that each belongs to: 0 first, 1 second; the first is the larger if odd."""
+    """Half of the photographs that each one belongs to: 0 or 1. For an odd number the first half is larger."""
     return (photo >= (photos + 1) // 2).long()
 
 

@@ -114,7 +114,7 @@ def _dtype(kind: str | bytes, *_flags: object) -> np.dtype:
 
 
 def read_cifar(path: Path, labels: dict[str, int], source: Source) -> tuple[Tensor, dict[str, Tensor]]:
-    """Images and labels of one file of CIFAR's python version.
+    """Read the images and labels of one file of CIFAR's python version.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def read_cifar(path: Path, labels: dict[str, int], source: Source) -> tuple[Tens
 
 
 def read_idx(path: Path, ndim: int, source: Source) -> Tensor:
-    """Unsigned bytes of an idx file, plain or compressed (path + ".gz").
+    """Read the unsigned bytes of an idx file, plain or compressed (path + ".gz").
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def read_idx(path: Path, ndim: int, source: Source) -> Tensor:
 
 
 def read_stl10(paths: list[Path], source: Source) -> Tensor:
-    """Images of STL-10's binary files, one after the other.
+    """Read the images of STL-10's binary files, one file after the other.
 
     Returns
     -------
@@ -222,7 +222,7 @@ def read_stl10(paths: list[Path], source: Source) -> Tensor:
 
 
 def read_stl10_labels(path: Path, count: int, source: Source) -> Tensor:
-    """Labels of `count` images of STL-10, 0..9 (the file says 1..10), int64.
+    """Read the labels of `count` images of STL-10: 0..9 (the file has 1..10), int64.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def read_stl10_labels(path: Path, count: int, source: Source) -> Tensor:
 
 
 def read_pictures(paths: Sequence[Path], size: int, source: Source) -> Tensor:
-    """Picture files as images of one size: centre square, resized, three channels.
+    """Read picture files as images of one size: the centre square of each, resized, in three channels.
 
     Parameters
     ----------
@@ -344,7 +344,7 @@ def _warn_of_others(path: Path, others: set[Path]) -> None:
 
 
 def read_table(path: Path, source: Source) -> list[list[str]]:
-    """Rows of a text file whose columns are separated by tabs or blanks.
+    """Read the rows of a text file whose columns are separated by tabs or blanks.
 
     Raises
     ------
@@ -358,7 +358,7 @@ def read_table(path: Path, source: Source) -> list[list[str]]:
 
 
 def read_csv(path: Path, columns: tuple[str, ...], source: Source) -> list[dict[str, str]]:
-    """Rows of a csv table that has at least these columns, all filled.
+    """Read the rows of a csv table in which at least these columns are filled.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Training of fixed-size chunks of ensemble members, one thread for all chunks that read the same data."""
+"""Training of an ensemble in chunks of members; the chunks that read the same data share one thread."""
 
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ _REPORT_SECONDS = 0.5
 
 
 def plan_runs(members: Sequence[Member], slots: int, pieces: int) -> list[list[list[int]]]:
-    """Indices of the members of every chunk of every run.
+    """Divide the members into chunks, and the chunks into runs, each of which one thread executes.
 
-    Members with the same data come together. Chunks that read one common stream form at most `pieces` runs, every
-    other chunk a run of its own.
+    Members that read the same data are put together. The chunks that all read one stream are divided into at most
+    `pieces` runs, so that the stream is drawn that many times. Every other chunk is a run of its own.
 
     Parameters
     ----------
@@ -36,6 +36,11 @@ def plan_runs(members: Sequence[Member], slots: int, pieces: int) -> list[list[l
     slots : int
         Largest number of members in a chunk.
     pieces : int
+
+    Returns
+    -------
+    list of list of list of int
+        For every run and every chunk in it, the indices of its members.
     """
     first: dict[Hashable, int] = {}
     for index, member in enumerate(members):
@@ -51,7 +56,7 @@ def plan_runs(members: Sequence[Member], slots: int, pieces: int) -> list[list[l
 
 
 class Chunk:
-    """Weights, optimizer state and log of at most `slots` members, filled up with copies of the last one.
+    """Weights, optimiser state and log of at most `slots` members; copies of the last one fill the empty slots.
 
     Parameters
     ----------
@@ -63,11 +68,11 @@ class Chunk:
     Attributes
     ----------
     filled : tuple of Member
-        One per slot.
+        One member per slot.
     network : Network
-        Current weights of the members, at their true sizes.
+        Current weights of the members, without padding.
     padded : Network
-        The same memory with all slots, in the layout of the shape.
+        The same memory, with the padding of `Layout` and with all slots.
     parameters : list of tensors
         Of `padded`.
     temperature : (slots, 1, 1) tensor
@@ -117,7 +122,7 @@ class Chunk:
 
 
 class ChunkRun:
-    """All steps of chunks whose slots read the same streams: a block of steps of one chunk, then of the next.
+    """All steps of several chunks that read the same streams, one block of steps of each chunk in turn.
 
     Parameters
     ----------
@@ -134,9 +139,9 @@ class ChunkRun:
     chunks : list of Chunk
         Set by `run`.
     steps_done : int
-        Of all chunks.
+        Steps of all chunks that are done.
     steps : int
-        To do.
+        Steps of all chunks together.
     """
 
     def __init__(
@@ -154,7 +159,7 @@ class ChunkRun:
         self.steps_done, self.steps = 0, len(chunks) * shape.steps
 
     def run(self, stop: threading.Event) -> None:
-        """Train; give up early when `stop` is set."""
+        """Train all chunks; return early when `stop` is set."""
         on_device = torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
         with torch.no_grad(), on_device:
             self._run(stop)
@@ -198,7 +203,7 @@ class ChunkRun:
 
 
 def run_all(runs: list[ChunkRun], workers: int, progress: Callable[[float], None] | None) -> None:
-    """Run chunks in threads; the first error, or an interrupt, stops the others and is raised.
+    """Execute the runs in threads; the first error, or an interrupt, stops the others and is raised.
 
     Parameters
     ----------
@@ -233,7 +238,7 @@ def _watch(futures: list[Future], runs: list[ChunkRun], progress: Callable[[floa
 
 @contextmanager
 def _one_torch_thread() -> Iterator[None]:
-    """Keep torch's own threads out of the workers' way, and restore the caller's setting."""
+    """Let torch use one thread in each worker, and restore the caller's setting afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -244,7 +249,7 @@ def _one_torch_thread() -> Iterator[None]:
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """Multiply float32 matrices in float32, whatever the caller allows, and restore the caller's setting."""
+    """Multiply float32 matrices in full float32 precision, and restore the caller's setting afterwards."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -254,7 +259,7 @@ def _full_precision() -> Iterator[None]:
 
 
 def _padded_network(slots: int, shape: Shape, device: torch.device) -> Network:
-    """Zeros in the layout of the shape."""
+    """Network of zeros with the padding of the shape's layout."""
     sizes, make = shape.layout, partial(torch.zeros, dtype=DTYPES[shape.dtype], device=device)
     rows = ((sizes.width, sizes.dim), (sizes.embed_dim, sizes.width))
     weights = tuple(make(slots, *size) for size in rows)
@@ -263,7 +268,7 @@ def _padded_network(slots: int, shape: Shape, device: torch.device) -> Network:
 
 
 def _true_part(padded: Network, members: int, shape: Shape) -> Network:
-    """The first members at their true sizes, sharing memory."""
+    """The first members without their padding; the memory is shared."""
     sizes = (shape.width, shape.dim), (shape.embed_dim, shape.width)
     weights = tuple(w[:members, :out, :into] for w, (out, into) in zip(padded.weights, sizes, strict=True))
     biases = padded.biases and tuple(
@@ -273,7 +278,7 @@ def _true_part(padded: Network, members: int, shape: Shape) -> Network:
 
 
 def _initialise(network: Network, members: Sequence[Member]) -> None:
-    """Gaussian weights, drawn per member in float64 on the CPU, first layer first."""
+    """Draw the Gaussian weights of each member in float64 on the CPU, the first layer first."""
     for index, member in enumerate(members):
         generator = torch_generator(member.seed, "init")
         for stacked in network.weights:
@@ -282,5 +287,5 @@ def _initialise(network: Network, members: Sequence[Member]) -> None:
 
 
 def _stream_key(member: Member) -> tuple[PairSource, int]:
-    """Members with equal keys see the same batches."""
+    """Key of the stream of a member: members with equal keys see the same batches."""
     return member.data, member.seed if member.data_seed is None else member.data_seed

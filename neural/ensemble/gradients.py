@@ -27,7 +27,7 @@ class SpectralGradient:
     Parameters
     ----------
     z : (C, p, B) tensor
-        Gives shape, dtype and device.
+        Only its shape, dtype and device are used.
 
     Notes
     -----
@@ -63,7 +63,7 @@ class InfoNceGradient:
     Parameters
     ----------
     z : (C, p, B) tensor
-        Gives shape, dtype and device.
+        Only its shape, dtype and device are used.
 
     Notes
     -----
@@ -97,7 +97,7 @@ class NtXentGradient:
     Parameters
     ----------
     z : (C, p, B) tensor
-        Gives shape, dtype and device.
+        Only its shape, dtype and device are used.
 
     Notes
     -----
@@ -119,12 +119,12 @@ class NtXentGradient:
 
 
 class SupervisedContrastiveGradient:
-    r"""Gradient of `neural.losses.supervised_contrastive` at both views of each sample, so every row has a positive.
+    r"""Gradient of `neural.losses.supervised_contrastive` for both views of each sample: every row has a positive.
 
     Parameters
     ----------
     z : (C, p, B) tensor
-        Gives shape, dtype and device.
+        Only its shape, dtype and device are used.
 
     Notes
     -----
@@ -140,7 +140,7 @@ class SupervisedContrastiveGradient:
     def __call__(
         self, z1: Tensor, z2: Tensor, labels: Tensor, temperature: Tensor, out1: Tensor, out2: Tensor
     ) -> None:
-        """Write dL/dZ1 and dL/dZ2; labels (C, B) are those of the samples."""
+        """Write dL/dZ1 and dL/dZ2, given the labels (C, B) of the samples."""
         both = torch.cat([labels, labels], -1)
         torch.eq(both.unsqueeze(-1), both.unsqueeze(-2), out=self._same)
         self._targets.copy_(self._same)
@@ -183,17 +183,17 @@ def evaluate_loss(loss: Loss, z1: Tensor, z2: Tensor, labels: Tensor | None, tem
 
 
 def make_gradient_writer(loss: Loss, z: Tensor) -> Callable[..., None]:
-    """Function (z1, z2, labels, temperature, out1, out2) that writes the gradients with respect to both views.
+    """Make a function (z1, z2, labels, temperature, out1, out2) that writes the gradients by both views.
 
-    Views and gradients are feature-major (C, p, B), temperature is (C, 1, 1). Losses of `LOSSES` by hand, others
-    by differentiating them.
+    Views and gradients are feature-major (C, p, B), and temperature is (C, 1, 1). The gradients of the losses in
+    `LOSSES` are written out by hand; any other loss is differentiated automatically.
 
     Parameters
     ----------
     loss : str or callable
         As in `evaluate_loss`.
     z : (C, p, B) tensor
-        Gives shape, dtype and device.
+        Only its shape, dtype and device are used.
     """
     return _WRITTEN_OUT[loss](z) if isinstance(loss, str) else partial(_differentiate, loss)
 
@@ -234,7 +234,7 @@ class _CosineGradient:
         self._logits = _new(z, members, 2 * batch, 2 * batch)
 
     def probabilities(self, z1: Tensor, z2: Tensor, temperature: Tensor) -> Tensor:
-        """P (C, 2B, 2B), to be changed in place to P - T."""
+        """P (C, 2B, 2B), which the caller changes in place to P - T."""
         for z, view in zip((z1, z2), self._views, strict=True):
             lengths = self._lengths[..., view]
             torch.linalg.vector_norm(z, dim=1, keepdim=True, out=lengths)
@@ -256,6 +256,6 @@ class _CosineGradient:
 
 
 def _new(z: Tensor, *shape: int) -> Tensor:
-    """Empty tensor whose rows start at multiples of 64 bytes, like all arrays of `neural.ensemble.layout`."""
+    """Empty tensor whose rows start at multiples of 64 bytes, as in `neural.ensemble.layout`."""
     columns = round_up(shape[-1], CACHE_LINE)
     return z.new_empty(*shape[:-1], columns)[..., : shape[-1]]

@@ -1,4 +1,7 @@
-"""Memory layout of an ensemble: every member alike, so that its arithmetic does not depend on its place."""
+"""Memory layout of an ensemble.
+
+Every member is padded to the same alignment, so that its result is bit-identical at any position in the stack.
+"""
 
 from dataclasses import dataclass
 
@@ -9,20 +12,21 @@ _PAGE = 2048  # bytes
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes of a member's arrays in memory; what they have beyond the true sizes stays zero.
+    """Padded sizes of a member's arrays in memory. The padding stays zero.
 
-    Matrix products may round differently at another alignment, and vectorised loops in their last, incomplete
-    vectors. Here every member's array starts at a multiple of 64 bytes and fills whole vectors. And a row of
-    `columns` numbers is not a multiple of 2048 bytes: such rows would compete for the same sets of the cache.
+    A matrix product may round differently when its operands are aligned differently, and a vectorised loop may round
+    differently in its last, incomplete vector. Therefore every member's array starts at a multiple of 64 bytes and
+    fills whole vectors. The row length is kept off multiples of 2048 bytes, because such rows compete for the same
+    sets of the processor's cache.
 
     Attributes
     ----------
     dim, width, embed_dim : int
-        At least the true ones.
+        At least the true sizes.
     half : int
-        Columns of one view; the first `batch` of them are used.
+        Columns of one view, of which the first `batch` are used.
     columns : int
-        Of both views, one after the other; at least 2 half.
+        Columns of both views, one after the other; at least 2 `half`.
     """
 
     dim: int
@@ -33,15 +37,15 @@ class Layout:
 
     @classmethod
     def of(cls, dim: int, width: int, embed_dim: int, batch: int, *, bias: bool, itemsize: int) -> "Layout":
-        """Layout of members of these true sizes.
+        """Layout for members of these true sizes.
 
         Parameters
         ----------
         dim, width, embed_dim, batch : int >= 1
         bias : bool
-            Whether there are arrays of `width` and of `embed_dim` numbers too.
+            Whether the network has biases.
         itemsize : int
-            Bytes of a number.
+            Bytes per number.
         """
         half = round_up(batch, CACHE_LINE)
         gap = 0 if 2 * half * itemsize % _PAGE else CACHE_LINE
@@ -55,5 +59,5 @@ class Layout:
 
 
 def round_up(n: int, multiple: int) -> int:
-    """Least multiple of `multiple` that is at least n."""
+    """Smallest multiple of `multiple` that is at least n."""
     return -(-n // multiple) * multiple

@@ -23,13 +23,13 @@ class Member:
     Parameters
     ----------
     seed : int >= 0
-        Of the initial weights: members with equal seed (and shape, init_scale) start equal.
+        Seed of the initial weights: members with equal seed, shape and init_scale start equal.
     data : PairSource
         Hashable, with attribute `dim` and method `sample_pairs(n, generator, dtype)` -> (x1, x2), (n, dim)
         tensors on the generator's device; for the supervised contrastive loss `sample_labelled_views`, which
         also returns (n,) int64 labels. Called from several threads.
     data_seed : int >= 0, optional
-        Of the batches; by default `seed`. Members with equal (data, data_seed) see the same batches; members
+        Seed of the batches; by default `seed`. Members with equal (data, data_seed) see the same batches; members
         with equal data_seed and different data use the same random numbers.
     lr : float > 0
     momentum : float in [0, 1)
@@ -69,7 +69,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Shape:
-    """What all members of an ensemble share: everything that changes tensor shapes or code.
+    """What all members of an ensemble share, which is everything that changes tensor shapes or code.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ class Shape:
     batch : int >= 2
         Positive pairs per step.
     steps : int >= 0
-        Updates; 0 returns the initial networks.
+        Number of updates; 0 returns the initial networks.
     activation : {"relu", "linear"}
-        Of the hidden layer.
+        Activation of the hidden layer.
     bias : bool
     loss : {"spectral", "info_nce", "nt_xent", "supervised_contrastive"} or callable
         A callable takes (z1, z2, temperature), (C, B, p) twice and (C,), and returns (C,) losses, each of its
@@ -89,8 +89,8 @@ class Shape:
     dtype : {"float32", "float64"}
         Initial weights do not depend on it beyond rounding; the random numbers of the data usually do.
     chunk : int >= 1, optional
-        Members that one worker trains at once. Part of the identity of a run: results agree between chunk
-        sizes to round-off only. By default `chunk_size` on the CPU, and on CUDA as many as fit into memory.
+        Number of members that one worker trains at once. Results with different chunk sizes agree only up to
+        round-off. By default it is `chunk_size` on the CPU, and on CUDA as many as fit into memory.
 
     Raises
     ------
@@ -128,13 +128,13 @@ class Shape:
 
     @property
     def working_memory(self) -> int:
-        """Bytes that a step of one member passes over: hidden layer, its gradient and matrices of logits."""
+        """Bytes that one step of one member reads and writes: hidden layer, its gradient and matrices of logits."""
         known = {"spectral": 0, "info_nce": self.batch}
         rows = known.get(self.loss, 2 * self.batch) if isinstance(self.loss, str) else 2 * self.batch
         return DTYPES[self.dtype].itemsize * (4 * self.width * self.batch + rows**2)
 
     @property
     def layout(self) -> Layout:
-        """Of the arrays of every member in memory."""
+        """Padded sizes of the arrays of every member in memory."""
         itemsize = DTYPES[self.dtype].itemsize
         return Layout.of(self.dim, self.width, self.embed_dim, self.batch, bias=self.bias, itemsize=itemsize)

@@ -1,4 +1,4 @@
-"""Stacked fully connected networks: many members of one shape, evaluated layer by layer."""
+"""Fully connected networks of one shape, stacked and evaluated layer by layer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,9 @@ ACTIVATIONS = ("relu", "linear")
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Members that share one architecture, layer l computing x -> act(W_l x + b_l).
+    """Networks of one architecture, whose layer l computes x -> act(W_l x + b_l).
 
-    Hidden layers are activated, the last one is linear. With two layers, the first is the encoder and the
-    second the projection head.
+    The last layer has no activation. With two layers, the first is the encoder and the second the projection head.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ class Network:
     biases : tuple of (E, out) tensors, optional
         One per layer; none by default.
     activation : {"relu", "linear"}
-        Of the hidden layers.
+        Activation of the hidden layers.
 
     Raises
     ------
@@ -102,7 +101,7 @@ class Network:
         return self.weights[0].shape[2]
 
     def member(self, index: int) -> "Network":
-        """Network of that one member, sharing memory.
+        """Network of one member, which shares its memory.
 
         Parameters
         ----------
@@ -119,7 +118,7 @@ class Network:
         return self.subset(slice(index, index + 1))
 
     def subset(self, members: slice | Sequence[int]) -> "Network":
-        """Network of those members, in that order; of a slice, sharing memory.
+        """Network of some members, in the order given; a slice shares the memory.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""One training step of a chunk of ensemble members: passes without autograd, loss, update, and its CUDA graph."""
+"""One training step of a chunk of members: forward and backward pass without autograd, loss, update, CUDA graph."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,29 +13,28 @@ from neural.ensemble.networks import Network
 from neural.ensemble.updates import StackedAdam, StackedSGD
 
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
-_LONG_SIDE = 16  # outputs from which the BLAS is faster with the hidden units as rows of the product
+_LONG_SIDE = 16  # from this many outputs on, the product is faster with the hidden units as its rows
 
 
 class TwoLayerPass:
-    """Passes of C networks z = W2 act(W1 x + b1) + b2 over batches of n inputs each.
+    """Forward and backward passes of C networks z = W2 act(W1 x + b1) + b2 over batches of n inputs each.
 
-    Everything is feature-major (C, features, n), which keeps all matrix products on the fast path of the BLAS.
-    The buffers hold no state between a backward pass and the next forward pass, so ensembles of one shape may
-    share them.
+    All tensors are feature-major, (C, features, n), because the matrix products are fastest that way. The buffers hold
+    no state between a backward pass and the next forward pass, so chunks of one shape can share them.
 
     Parameters
     ----------
     network : Network
-        Two layers, contiguous; gives shapes, dtype and device only.
+        Two contiguous layers. Only shapes, dtype and device are used.
     inputs : int
-        Number n of inputs of each member.
+        Number n of inputs to each member.
 
     Attributes
     ----------
     embedding, embedding_gradient : (C, p, n) tensors
-        `forward` writes the first; `backward` reads the second, which starts at zero.
+        `forward` writes the first. `backward` reads the second, which starts at zero.
     gradients : list of tensors
-        Of the loss with respect to `list_parameters(network)`, written by `backward`.
+        Gradients of the loss by `list_parameters(network)`, written by `backward`.
     """
 
     def __init__(self, network: Network, inputs: int) -> None:
@@ -59,7 +58,7 @@ class TwoLayerPass:
         return self._affine(w2, biases[1:], self._hidden, self.embedding)
 
     def backward(self, parameters: list[Tensor], x: Tensor) -> list[Tensor]:
-        """Gradients of the parameters at the inputs of the last forward pass, from `embedding_gradient`."""
+        """Gradients by the parameters, for the inputs of the last forward pass and the present `embedding_gradient`."""
         w1_gradient, w2_gradient, *bias_gradients = self.gradients
         if self._w2_transposed is None:
             torch.bmm(self.embedding_gradient, self._hidden.mT, out=w2_gradient)
@@ -82,20 +81,20 @@ class TwoLayerPass:
 
 
 def list_parameters(network: Network) -> list[Tensor]:
-    """Weights (E, out, in), then biases as columns (E, out, 1), sharing the network's memory."""
+    """Weights (E, out, in), then biases as columns (E, out, 1); they share the network's memory."""
     return [*network.weights, *(b.unsqueeze(-1) for b in network.biases or ())]
 
 
 class Trainee(Protocol):
-    """What a step changes: C slots of a chunk.
+    """The C slots of a chunk, which a step changes.
 
     Attributes
     ----------
     parameters : list of tensors
-        As `list_parameters` orders them.
+        In the order of `list_parameters`.
     temperature : (C, 1, 1) tensor
     optimizer : StackedSGD or StackedAdam
-        Of these parameters.
+        Optimiser of these parameters.
     """
 
     parameters: list[Tensor]
@@ -104,13 +103,13 @@ class Trainee(Protocol):
 
 
 class Step:
-    """Loss and update of chunks of one shape, in buffers that all of them share.
+    """Loss and update of chunks of one shape, which share all buffers.
 
     Parameters
     ----------
     shape : Shape
     network : Network
-        Of one of the chunks; gives shapes, dtype and device only.
+        Network of one of the chunks. Only shapes, dtype and device are used.
     """
 
     def __init__(self, shape: Shape, network: Network) -> None:
@@ -127,28 +126,28 @@ class Step:
         arguments = z1, z2, labels, trainee.temperature.flatten()
         if self._shape.batch % CACHE_LINE == 0:
             return evaluate_loss(self._shape.loss, *arguments)
-        # tensors that the loss makes of several members would put them at different alignments
+        # The loss makes new tensors. With several members in one tensor, their alignments would differ.
         one_by_one = zip(*(t.split(1) if t is not None else [None] * len(z1) for t in arguments), strict=True)
         return torch.cat([evaluate_loss(self._shape.loss, *member) for member in one_by_one])
 
     def update(self, trainee: Trainee, x: Tensor, labels: Tensor | None) -> None:
-        """One step of the optimizer; its `advance` comes before."""
+        """One step of the optimiser, whose `advance` must have been called before."""
         self._passes.forward(trainee.parameters, x)
         self._write_gradient(*self._views, labels, trainee.temperature, *self._gradient_views)
         trainee.optimizer.step(self._passes.backward(trainee.parameters, x))
 
     def _of_views(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """First and second views (C, p, B) of (C, p, columns); a custom loss does not see the rows of zeros."""
+        """Both views (C, p, B) of embeddings (C, p, columns); a custom loss does not see the padding."""
         half, batch = self._shape.layout.half, self._shape.batch
         rows = z if self._shape.loss in LOSSES else z[:, : self._shape.embed_dim]
         return rows[..., :batch], rows[..., half : half + batch]
 
 
 class Graphed:
-    """A function of tensors whose kernels are replayed as one CUDA graph from its second call on.
+    """A function of tensors that is recorded as a CUDA graph in its second call and replayed from then on.
 
-    The first call runs it as it is, so that libraries set themselves up. Every call must bring the arguments at
-    the addresses of the second one, and the function must not wait for the device.
+    The first call executes the function directly, because libraries set themselves up then. Every later call must
+    bring its arguments at the addresses of the second call, and the function must not wait for the device.
 
     Parameters
     ----------
@@ -161,7 +160,7 @@ class Graphed:
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, *arguments: Tensor | None) -> None:
-        """Call the function, or replay what the second call did."""
+        """Call the function, or replay what the second call recorded."""
         self._calls += 1
         if self._calls == 1:
             self._function(*arguments)

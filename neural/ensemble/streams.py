@@ -1,4 +1,4 @@
-"""Batches of positive pairs for chunks of ensemble members, each member with its own stream."""
+"""Batches of positive pairs for chunks of ensemble members; every member has its own stream."""
 
 from collections.abc import Hashable, Sequence
 from typing import Protocol, cast
@@ -14,7 +14,7 @@ _BLOCK_STEPS = 64
 
 
 class PairSource(Hashable, Protocol):
-    """Distribution of positive pairs: hashable, immutable, safe to call from several threads.
+    """Distribution of positive pairs. It is hashable and immutable, and several threads may call it.
 
     For the supervised contrastive loss it must be a `LabelledSource`. For other losses it may have a faster method
     `sample_feature_major(steps, batch, generator, dtype)` -> (steps, d, 2, batch) tensor, element (s, :, v, i)
@@ -39,9 +39,9 @@ class LabelledSource(PairSource, Protocol):
 
 
 def block_steps(dim: int, batch: int, device: torch.device | str = "cpu") -> int:
-    """Steps that a stream draws at a time: about 2^17 numbers on the CPU, 2^21 on CUDA, 1 to 64 steps.
+    """Steps that a stream draws at a time, from 1 to 64: about 2^17 numbers on the CPU and 2^21 on CUDA.
 
-    Part of the identity of a stream.
+    The number belongs to the identity of a stream: other blocks would give other batches.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ def block_steps(dim: int, batch: int, device: torch.device | str = "cpu") -> int
 
 
 class PairStream:
-    """Endless batches for the members of one chunk.
+    """Endless stream of batches for the members of one chunk.
 
-    Members with equal (source, data seed) see the same batches, drawn once. Every stream is drawn in blocks of
-    `block_steps`, so it depends on its source, seed, batch, dtype and kind of device only.
+    Members with equal (source, data seed) see the same batches, which are drawn once. Every stream is drawn in blocks
+    of `block_steps`, so that it depends only on its source, seed, batch size, dtype and kind of device.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ class PairStream:
     dtype : torch.dtype
     device : torch.device
     static : bool
-        Whether every step comes at the same address, as a CUDA graph wants it.
+        Whether every step comes at the same address, as a CUDA graph requires.
 
     Attributes
     ----------
     steps : int
-        Of a block.
+        Steps in a block.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class PairStream:
     def step(self, index: int) -> tuple[Tensor, Tensor | None]:
         """Inputs (C, d, columns) of that step of the block, and labels (C, B) or None.
 
-        Overwritten by the next `draw`, static ones by the next call.
+        The next `draw` overwrites them; where the addresses are static, the next call does.
         """
         current = [t[:, index] for t in self._drawn]
         if self._current is not None:

@@ -30,8 +30,8 @@ class TrainResult:
     log_steps : (n_log,) int array
         Number of updates done before each log entry: 0, log_every, ... and the last, `shape.steps`.
     diverged : (E,) bool array
-        Whether a logged loss, the last being that of the final weights, is not finite. The weights are left as
-        they are.
+        Whether a logged loss is not finite; the last one is that of the final weights. The weights are left as they
+        are.
     probes : dict of name -> (E, n_log, ...) arrays
     members : tuple of Member
     shape : Shape
@@ -51,12 +51,12 @@ class TrainResult:
     device: str
 
     def require_finite(self) -> "TrainResult":
-        """The result itself, if no member diverged.
+        """Return the result itself if no member diverged.
 
         Raises
         ------
         FloatingPointError
-            Naming the members that did.
+            If members diverged; the message names them.
         """
         if self.diverged.any():
             which = np.flatnonzero(self.diverged).tolist()
@@ -78,11 +78,10 @@ def train(
 ) -> TrainResult:
     """Train two-layer networks of one shape, each on its own stream of positive pairs.
 
-    Every step draws a fresh batch. Members are cut into chunks of `shape.chunk_size`, the last one filled up with
-    copies that are dropped at the end; a worker thread runs all steps of a chunk on one core. What a member
-    becomes depends on the member and the shape, not on the others, their order or the number of workers: on the
-    CPU to the bit on one machine, on CUDA to round-off. A member that diverges is marked and does not disturb
-    the others.
+    Every step draws a fresh batch. The members are divided into chunks of `shape.chunk_size`, and a worker thread runs
+    all steps of a chunk on one core. The result of a member depends only on the member and the shape, not on the other
+    members, their order or the number of workers: bit for bit on the CPU of one machine, up to round-off on CUDA. A
+    member that diverges is marked and does not disturb the others.
 
     On CUDA a step is replayed as a CUDA graph, unless the loss is a callable.
 
@@ -94,9 +93,9 @@ def train(
     device : {"auto", "cpu", "cuda", "cuda:N"} or torch.device
         Random streams differ between CPU and CUDA.
     workers : int >= 1, optional
-        Threads; by default one per core and at most one per chunk, on CUDA one.
+        Number of threads; by default one per core, and one on CUDA.
     log_every : int >= 1
-        Updates between log entries; does not change the training.
+        Number of updates between two log entries; it does not change the training.
     progress : callable, optional
         Called in this thread with the fraction done, now and then and with 1.0 at the end; for instance a
         `LineReporter`.
@@ -159,7 +158,7 @@ def _workers(workers: int | None, device: torch.device) -> int:
 
 
 def _slots(shape: Shape, members: int, device: torch.device) -> int:
-    """Members of a chunk; on CUDA by default as many as fit into half of the free memory."""
+    """Number of members in a chunk; on CUDA by default as many as fit into half of the free memory."""
     if shape.chunk or device.type == "cpu":
         return shape.chunk_size
     numbers = 4 * block_steps(shape.dim, shape.batch, device) * shape.dim * shape.batch

@@ -1,7 +1,7 @@
-"""Optimizers on stacked parameters, one set of hyper-parameters per member.
+"""Optimisers of stacked parameters, with one set of hyper-parameters per member.
 
-`advance` is called once per step, then `step`; a `step` neither waits for the device nor changes what it reads
-where, so it can be part of a CUDA graph.
+Each step is a call of `advance` and then of `step`. `step` does not wait for the device and always reads the same
+addresses, so that it can be part of a CUDA graph.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class StackedSGD:
-    """SGD with momentum and weight decay: member e takes the steps of `torch.optim.SGD`.
+    """SGD with momentum and weight decay; every member takes the steps of `torch.optim.SGD`.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class StackedSGD:
         self._decay = _Decay(weight_decay)
 
     def advance(self) -> None:
-        """Nothing: all steps are alike."""
+        """Do nothing, because all steps are alike."""
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Update the parameters; the gradients are overwritten."""
@@ -40,7 +40,7 @@ class StackedSGD:
 
 
 class StackedAdam:
-    """Adam with L2 weight decay: member e takes the steps of `torch.optim.Adam` with its default betas and eps.
+    """Adam with L2 weight decay; every member takes the steps of `torch.optim.Adam` with default betas and eps.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class StackedAdam:
         self._steps = 0
 
     def advance(self) -> None:
-        """Bias corrections of the next step, as a change of the rate and of eps."""
+        """Set the bias corrections of the next step, as a change of the step size and of eps."""
         self._steps += 1
         root = (1 - self.BETA2**self._steps) ** 0.5
         torch.mul(self._lr, -root / (1 - self.BETA1**self._steps), out=self._rate)
@@ -80,7 +80,7 @@ class StackedAdam:
 
 
 class _Decay:
-    """Gradient of (weight_decay/2)|w|^2; free when all are zero."""
+    """Gradient of (weight_decay/2)|w|^2, which costs nothing when every weight decay is zero."""
 
     def __init__(self, weight_decay: Tensor) -> None:
         self._weight_decay = weight_decay if bool((weight_decay != 0).any()) else None

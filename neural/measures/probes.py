@@ -1,7 +1,7 @@
-"""Offline probes: how well a simple classifier on frozen features predicts a label.
+"""Probes: how well a simple classifier on frozen features predicts a label.
 
-They are fitted on the training features only and return the accuracy (fraction of correct test
-labels). The features come from the network in evaluation mode, one per image, without augmentation.
+A probe is fitted on the training features only and returns its accuracy, the fraction of correct test labels. The
+features come from the network in evaluation mode, one row per image, without augmentation.
 """
 
 import numpy as np
@@ -194,7 +194,7 @@ def group_probe(
     draws: int = 8,
     C: float = 0.1,
 ) -> np.ndarray:
-    """Test accuracy in each group of logistic regression on a few labelled points of each group.
+    """Test accuracy, in each group, of logistic regression fitted on a few labelled points of every group.
 
     Parameters
     ----------

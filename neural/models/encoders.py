@@ -1,4 +1,4 @@
-"""Encoders: image in, representation before the head out; what all of them share, and the smallest one."""
+"""Encoders turn images into representations before the head: what all of them share, and the smallest one."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,8 +14,9 @@ from neural.checks import check_integer
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw all convolution and linear weights and biases, uniform in +-1/sqrt(fan_in) (torch's default law),
-    in place.
+    """Draw the weights and biases of all convolution and linear layers in place.
+
+    They are uniform in +-1/sqrt(fan_in), which is torch's default law.
 
     Build the layers with `torch.nn.utils.skip_init`, which leaves the global random state alone.
 
@@ -34,7 +35,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
 
 
 class StagedEncoder(nn.Module):
-    """Images in, representation before the head out.
+    """Encoder that also gives the features after each of its stages.
 
     A subclass defines `maps`; the representation is the last map's mean over positions.
 
@@ -79,8 +80,8 @@ class SmallConv(StagedEncoder):
     width : int
         Channels of the first convolution; the representation has 4 * width entries.
     last_relu : bool
-        Whether a ReLU follows the last batch norm. With it every entry of the representation is
-        non-negative, which changes every comparison of a head against no head.
+        Whether a ReLU follows the last batch norm. If so, every entry of the representation is
+        non-negative, which changes every comparison of a head with no head.
     generator : torch.Generator
         Source of the initial weights.
 

@@ -1,4 +1,4 @@
-"""Projection heads: representation h in, embedding z out; one module and one recipe per head."""
+"""Projection heads turn a representation h into an embedding z; each has a module and a recipe."""
 
 from dataclasses import dataclass
 from math import exp, inf, log
@@ -99,7 +99,7 @@ class MLPHead(Head):
 
 
 class FixedMatrixHead(Head):
-    """z = A h with a fixed matrix A of shape (embed_dim, in_dim), which is a buffer and has no gradient."""
+    """z = A h with a fixed matrix A of shape (embed_dim, in_dim), which is not trained."""
 
     matrix: Tensor
 
@@ -154,13 +154,13 @@ class DirectHead(Head):
 
 
 class PCAHead(Head):
-    """z = the components of h - mean along embed_dim principal axes; the axes change only in `refresh`.
+    """Components of h - mean along embed_dim principal axes, which change only in `refresh`.
 
     Parameters
     ----------
     in_dim, embed_dim : int
     top : bool
-        Axes of largest variance, else of smallest.
+        Whether the axes are those of largest variance; otherwise those of smallest.
     """
 
     mean: Tensor
@@ -196,7 +196,7 @@ class ThresholdHead(Head):
     ----------
     in_dim : int
     shared : bool
-        One threshold for all entries.
+        Whether all entries share one threshold.
     """
 
     def __init__(self, in_dim: int, *, shared: bool = False) -> None:
@@ -284,7 +284,7 @@ class DirectConfig:
 
 @dataclass(frozen=True)
 class FrozenRandomConfig:
-    """Recipe of a `FixedMatrixHead` drawn as a `LinearHead` is at the start."""
+    """Recipe of a `FixedMatrixHead` whose matrix is drawn like the initial weights of a `LinearHead`."""
 
     embed_dim: int = 32
 
@@ -341,7 +341,7 @@ HEADS: dict[str, type | tuple[type, dict[str, Any]]] = {
     "pca-bottom": (PCAConfig, {"top": False}),
     "threshold": ThresholdConfig,
 }
-"""Names of the command line: a recipe, or a recipe with fields that the name sets."""
+"""Recipes by the names of the command line; a name can also set fields of its recipe."""
 
 
 def _check_fits(embed_dim: int, in_dim: int) -> None:

@@ -14,14 +14,14 @@ _BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 
 
 class ResidualBlock(nn.Module):
-    """relu(branch(x) + shortcut(x)), the ReLU where asked for.
+    """branch(x) + shortcut(x), followed by a ReLU if `last_relu`.
 
     Parameters
     ----------
     branch : nn.Module
         Convolutions and batch norms.
     in_channels, out_channels, stride : int
-        Of the branch; where they change the shape, the shortcut is a 1 x 1 convolution and a batch norm.
+        Sizes of the branch. Where they change the shape, the shortcut is a 1 x 1 convolution and a batch norm.
     last_relu : bool
     """
 

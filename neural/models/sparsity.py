@@ -18,15 +18,15 @@ class SparsePenalty:
     """penalty * norm(W) on the first linear layer W of a head, whose columns are the units of the representation.
 
     Norms: "l21" sum over columns of their lengths; "l1" sum of abs(W_ij); "group" sum over blocks of `group`
-    adjacent columns of their Frobenius norms. A subgradient step never sets a column to zero; the proximal step
-    does.
+    adjacent columns of their Frobenius norms. The penalty acts by proximal steps, because they set columns exactly to
+    zero, which subgradient steps never do.
 
     Attributes
     ----------
     penalty : float >= 0
     norm : {"l21", "l1", "group"}
     group : int >= 1
-        Columns of a block, for "group" alone; divides their number.
+        Columns of a block, used by "group" only; it must divide their number.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def first_linear(head: nn.Module) -> nn.Linear:
 
 @torch.no_grad()
 def shrink_groups(weight: Tensor, amount: float, group: int = 1) -> None:
-    """Proximal step of amount * L2,1, in place: every column loses `amount` of its length, at most all of it.
+    """Proximal step of amount * L2,1 in place: every column is shortened by `amount`, at most to zero.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class Attention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention, then a two-layer network of four times the width; layer norm before each, added to the input."""
+    """Attention, then a two-layer network of four times the width, each after a layer norm and added to its input."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class TransformerBlock(nn.Module):
 
 
 class VisionTransformer(StagedEncoder):
-    """Patches as tokens with learnt positions, transformer blocks, layer norm, mean over tokens; no class token.
+    """Transformer on patches of an image, with learnt positions; the mean over tokens replaces a class token.
 
     Stages: block1, .., block<depth> (before the layer norm), h (after it).
 

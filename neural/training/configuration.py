@@ -21,7 +21,7 @@ from neural.training.schedules import AdamConfig, Joint, ScheduleConfig
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for; each purpose of a run has its own stream."""
+    """What random numbers are used for: each purpose has a stream of its own in every run."""
 
     DATA = 0
     ENCODER = 1
@@ -48,29 +48,29 @@ class ImageRecipe(Protocol):
 class PretrainConfig:
     """One pretraining run.
 
-    Everything random is derived from `seed` and `member`, with one stream for each `Purpose`: runs that differ
-    in method, head, schedule, strength or epochs share data, order of the batches, augmentation and the initial
-    weights of the encoder.
+    All random numbers follow from `seed` and `member`, with one stream for each `Purpose`. Therefore runs that differ
+    in method, head, schedule, strength or epochs share the data, the order of the batches, the augmentation and the
+    initial weights of the encoder.
 
     Attributes
     ----------
     data : ImageRecipe
     method : MethodConfig
-        Loss, with predictor or classifier where it has one.
+        Loss, and the predictor or classifier that belongs to it.
     head : HeadConfig
     schedule : ScheduleConfig
-        Who moves when, and with which optimiser.
+        When encoder and head are trained, and with which optimisers.
     encoder : EncoderConfig
     augment : Augment
-        Random views in training; test images are stills of the same size.
+        Random views in training. Probes see unaugmented images of the same size.
     sparsity : SparsePenalty, optional
-        Penalty on the head, by a proximal step after every step of the schedule.
+        Penalty on the head, which acts by a proximal step after every step of the schedule.
     epochs : int >= 0
         Passes over the training images; 0 is the untrained control.
     batch : int >= 2
-        Pairs per step; the last incomplete batch of an epoch is dropped.
+        Pairs per step. The last, incomplete batch of an epoch is dropped.
     seed, member : int >= 0
-        Root of all random streams, and number of the repetition.
+        Root seed of all random streams, and number of the repetition.
     monitor : int >= 0
         Epochs between two nearest-neighbour accuracies of the first label (20 neighbours, at most 1,024 images of
         either half, drawn once for the whole run); 0: none.

@@ -1,4 +1,4 @@
-"""Features of a pretrained network, layer by layer, and what probes read from them."""
+"""Features of a pretrained network, layer by layer, and the accuracy of probes on them."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ _BATCH = 1024
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features and labels of the stills of one half of a data set.
+    """Features and labels of the unaugmented images of one half of a data set.
 
     Attributes
     ----------
     layers : dict of name -> (n, p) float32 array
-        `h` before the head, `z` after it; with a linear head without bias also `h_r` and `h_n`, the parts of h in
-        the row space and in the null space of its matrix (Gupta et al., eq. 4).
+        `h` before the head and `z` after it. With a linear head also `h_r` and `h_n`, the parts of h in the row space
+        and in the null space of its matrix (Gupta et al., eq. 4).
     labels : dict of name -> (n,) int64 array
     predicted : (n,) int64 array or None
         Class that the network's own classifier gives, for methods that have one.
@@ -37,7 +37,7 @@ class Features:
 
 @torch.inference_mode()
 def extract(run: Pretrained, split: ImageSplit, *, stages: bool = False) -> Features:
-    """Features of every still of a split, network in evaluation mode, no augmentation.
+    """Features of every image of a split, without augmentation and with the network in evaluation mode.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def extract(run: Pretrained, split: ImageSplit, *, stages: bool = False) -> Feat
     split : ImageSplit
         `run.train` or `run.test`, or another one on the same device.
     stages : bool
-        Whether to add the pooled features of every stage of the encoder, under the names that it gives them.
+        Whether to add the features of every stage of the encoder, averaged over positions, under its names for them.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def extract(run: Pretrained, split: ImageSplit, *, stages: bool = False) -> Feat
 
 
 def head_matrix(head: nn.Module) -> Tensor | None:
-    """Matrix A (p, m) of a head z = A h, on its device; None for every other head.
+    """Matrix A (p, m) of a head z = A h, on the device of the head; None for every other head.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def probe_layers(
     few_shot: int = 0,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Test accuracy of the probes for one label on several layers.
+    """Test accuracy of the probes for one label, on several layers.
 
     Images whose label is below 0 (unknown) are left out.
 

@@ -1,8 +1,8 @@
 """Methods of representation learning: a frozen recipe of each, and the objective that it builds.
 
-An objective turns the embeddings of a batch into a loss. Its trainable parts (predictor, classifier) are its
-parameters and move with the head. The two views of a batch pass the networks together, so the batch norm of
-encoder, head and predictor sees both.
+An objective computes the loss from the embeddings of a batch. Its trainable parts (predictor, classifier) are trained
+with the head. The two views of a batch pass through the networks together, so that the batch norms of encoder, head
+and predictor see both.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from neural.models.heads import MLPHead
 
 @dataclass(frozen=True)
 class Batch:
-    """What an objective sees beside the embeddings.
+    """What an objective needs besides the embeddings.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Batch:
 
 
 class Objective(nn.Module):
-    """Loss of the embeddings of a batch, with the trainable parts that it needs.
+    """Loss of the embeddings of a batch, together with the trainable parts that it needs.
 
     Attributes
     ----------
@@ -52,14 +52,14 @@ class Objective(nn.Module):
     scale_free: bool
 
     def forward(self, z: Tensor, batch: Batch) -> Tensor:
-        """Scalar loss of embeddings z of shape (2B, p), row i that of `batch.views[i]`."""
+        """Scalar loss of embeddings z of shape (2B, p), whose row i belongs to `batch.views[i]`."""
         raise NotImplementedError
 
     def bind(self, encoder: nn.Module, head: nn.Module) -> None:
-        """Called once with the initial networks, on their device; does nothing by default."""
+        """Prepare for these initial networks, which are on their device; by default there is nothing to do."""
 
     def after_step(self, encoder: nn.Module, head: nn.Module) -> None:
-        """Called after every update of the encoder; does nothing by default."""
+        """React to an update of the encoder; by default there is nothing to do."""
 
 
 class MethodConfig(Protocol):
@@ -67,15 +67,15 @@ class MethodConfig(Protocol):
 
     @property
     def label(self) -> str | None:
-        """Name of the label that it trains on; None for self-supervised methods."""
+        """Name of the label that the method trains on; None for self-supervised methods."""
 
     def build(self, embed_dim: int, classes: int | None, generator: torch.Generator) -> Objective:
-        """Objective for embeddings of `embed_dim` entries; `classes` counts the values of its label."""
+        """Objective for embeddings of `embed_dim` entries; `classes` is the number of values of the label."""
         ...
 
 
 class PairObjective(Objective):
-    """Loss that is a function of the embeddings of the two views alone."""
+    """Loss that depends only on the embeddings of the two views."""
 
     def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], *, scale_free: bool) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class CrossEntropyObjective(Objective):
 
 
 class SimSiamObjective(Objective):
-    """Predicted embedding of one view against the embedding of the other, held constant; both ways."""
+    """The predictor's output for one view is compared with the other view's embedding, held constant; both ways."""
 
     scale_free = True
 
@@ -136,9 +136,10 @@ class SimSiamObjective(Objective):
 
 
 class BYOLObjective(Objective):
-    """Predicted embedding of one view against the other view's embedding by slowly moving copies of the networks.
+    """The predictor's output for one view is compared with the other view's embedding by a target network.
 
-    The copies are made by `bind`: a state dict can be loaded into it only after that.
+    The target consists of slowly moving copies of encoder and head. `bind` makes the copies, so a state dict can be
+    loaded only after it.
     """
 
     scale_free = True
@@ -152,7 +153,7 @@ class BYOLObjective(Objective):
         self.target: nn.Module | None = None
 
     def bind(self, encoder: nn.Module, head: nn.Module) -> None:
-        """Copy the networks; the copies train no parameter."""
+        """Copy the networks; the copies are not trained by gradients."""
         self.target = nn.Sequential(deepcopy(encoder), deepcopy(head)).requires_grad_(False)
         self.target.train(self.training)
 
@@ -210,7 +211,7 @@ class SimSiam:
     Attributes
     ----------
     hidden_dim : int >= 1
-        Of the predictor; the paper takes a quarter of the embedding's dimension.
+        Hidden units of the predictor; the paper takes a quarter of the embedding's dimension.
     """
 
     label: ClassVar[None] = None
@@ -236,9 +237,9 @@ class BYOL:
     Attributes
     ----------
     hidden_dim : int >= 1
-        Of the predictor.
+        Hidden units of the predictor.
     momentum : float in [0, 1]
-        Constant; the paper raises it from 0.996 to 1 over hundreds of thousands of steps.
+        Constant here; the paper raises it from 0.996 to 1 over hundreds of thousands of steps.
     """
 
     label: ClassVar[None] = None

@@ -1,4 +1,4 @@
-"""Pretraining of an encoder with a projection head on images: any data, method, head and schedule."""
+"""Pretraining of an encoder with a projection head on images, for any data, method, head and schedule."""
 
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -77,8 +77,8 @@ def pretrain(
 ) -> Pretrained:
     """Train encoder and head with one method.
 
-    Afterwards one more pass over the training pairs, without learning, sets the batch-norm statistics: trained
-    and untrained networks are treated alike.
+    After the last epoch, one more pass over the training pairs without learning sets the statistics of the batch
+    norms, for untrained networks too.
 
     Parameters
     ----------
@@ -162,10 +162,10 @@ def example_views(config: PretrainConfig, index: Tensor) -> tuple[Tensor, Tensor
 
 
 _KEPT: dict[Hashable, tuple[list[tuple[Tensor, Tensor]], list[Tensor]]] = {}
-"""Epochs of views, and the states of the streams after them; the oldest goes first."""
+"""Views of whole epochs, and the states of the streams after them; the oldest epoch is dropped first."""
 _KEPT_LOCK = Lock()
 _KEPT_EPOCHS = 24
-_KEPT_NUMBERS = 2**21  # of an epoch that is kept, at most: 8 MiB
+_KEPT_NUMBERS = 2**21  # largest epoch that is kept, 8 MiB
 
 
 class _Views:
@@ -178,9 +178,9 @@ class _Views:
         self.streams = {name: config.stream(purpose) for name, purpose in self.STREAMS.items()}
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Index (B,) and views (2B, 3, size, size), first views before second ones, of every batch.
+        """Index (B,) and views (2B, 3, size, size) of every batch, the first views before the second ones.
 
-        Runs that differ in method, head or schedule only see the same views: those of small data are drawn once.
+        Runs that differ only in method, head or schedule see the same views. For small data they are drawn once.
         """
         n, config = len(self.train), self.config
         if 2 * n * 3 * config.augment.size**2 > _KEPT_NUMBERS:
@@ -211,7 +211,7 @@ class _Views:
 
 
 class _Run:
-    """A run between two epochs."""
+    """State of a run between two epochs."""
 
     def __init__(self, config: PretrainConfig) -> None:
         self.config = config
@@ -254,11 +254,11 @@ class _Run:
         return {"encoder": self.encoder, "head": self.head, "objective": self.objective}
 
     def _stepper(self) -> Stepper:
-        """Of the schedule, with the method's own parameters on the head's side."""
+        """Stepper of the schedule, which trains the parameters of the objective with those of the head."""
         return self.config.schedule.start(self.encoder, nn.ModuleList([self.head, self.objective]))
 
     def train_epoch(self) -> None:
-        """One pass over the training images, and its row of the history."""
+        """Pass once over the training images and add a row to the history."""
         self._set_mode(training=True)
         if isinstance(self.head, PCAHead):
             self.head.refresh(self._subset_features())
@@ -368,7 +368,7 @@ class _Run:
             module.train(training)
 
     def finish(self) -> Pretrained:
-        """Batch-norm statistics of one more pass; evaluation mode."""
+        """Set the statistics of the batch norms by one more pass, and switch to evaluation mode."""
         network = nn.Sequential(self.encoder, self.head)
         self._set_mode(training=True)
         if isinstance(self.head, PCAHead) and not self.history:
@@ -379,7 +379,7 @@ class _Run:
         return Pretrained(*parts, tuple(self.history))
 
     def state(self) -> dict[str, Any]:
-        """Everything that a later process needs to go on."""
+        """Everything that another process needs in order to go on with the run."""
         return {
             "config": recipe_to_json(self.config),
             "data": self._data_fingerprint,

@@ -1,7 +1,7 @@
-"""Schedules of Gupta et al. (2022): who moves when, encoder or head, for any encoder, any head and any loss.
+"""Schedules of Gupta et al. (2022): when the encoder and when the head is trained, with any networks and loss.
 
-A schedule is a frozen recipe; `start` binds it to two modules and gives a stepper. A stepper's `step` takes a
-closure that computes the loss of the current batch with the current weights, and updates the weights.
+A schedule is a frozen recipe, and `start` makes a stepper for two modules. The stepper's `step` takes a closure that
+computes the loss of the current batch with the current weights, and updates the weights.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ class Stepper:
     Parameters
     ----------
     encoder, head : nn.Module
-        A head without parameters is left alone.
+        A head without parameters is not trained.
     optimizer : OptimizerConfig
-        Of both, each with a state of its own.
+        Recipe for both; each has an optimiser of its own.
     """
 
     def __init__(self, encoder: nn.Module, head: nn.Module, optimizer: OptimizerConfig) -> None:
@@ -80,11 +80,11 @@ class Stepper:
         self.head = _Part(head, optimizer)
 
     def step(self, loss: Closure) -> Tensor:
-        """One training step on a batch; returns the detached loss before it."""
+        """Make one training step on a batch and return the detached loss before it."""
         raise NotImplementedError
 
     def end_epoch(self, losses: Iterable[Closure]) -> None:
-        """Called after each epoch with closures of batches for the head alone; does nothing by default."""
+        """Train the head after an epoch, on closures of batches for it alone; by default there is nothing to do."""
 
     def state_dict(self) -> dict[str, dict]:
         """State of the optimisers, for checkpoints."""
@@ -104,12 +104,12 @@ class _Part:
         self.optimizer = optimizer.build(self.parameters) if self.parameters else None
 
     def descend(self, loss: Tensor) -> None:
-        """One step on this part's parameters only."""
+        """Make one step on the parameters of this part only."""
         if self.parameters:
             self.follow(torch.autograd.grad(loss, self.parameters))
 
     def follow(self, gradients: Iterable[Tensor]) -> None:
-        """One step of the optimiser with these gradients."""
+        """Make one step of the optimiser with these gradients."""
         if self.optimizer is not None:
             for parameter, gradient in zip(self.parameters, gradients, strict=True):
                 parameter.grad = gradient
@@ -159,19 +159,19 @@ class _JointStepper(Stepper):
 
 @dataclass(frozen=True)
 class Alternating:
-    """l steps on the head near where it was, then one on the encoder with the updated head (Gupta, eq. 8).
+    """l steps on the head, which stays near its start, then one step on the encoder (Gupta, eq. 8).
 
     Parameters
     ----------
     inner_steps : int >= 1
-        l, on L + proximal |g - g_k|^2.
+        Number l of steps on L + proximal |g - g_k|^2, where g_k are the weights of the head before them.
     proximal : float >= 0
     head_optimizer : OptimizerConfig
-        Of the inner steps.
+        Optimiser of the inner steps.
     restart : bool
-        Whether momentum (or moments) of the inner steps start anew at every outer step.
+        Whether the optimiser of the inner steps forgets its momentum or moments before each step on the encoder.
     optimizer : OptimizerConfig
-        Of the encoder.
+        Optimiser of the encoder.
     """
 
     inner_steps: int = 5
@@ -201,7 +201,7 @@ class _AlternatingStepper(Stepper):
         return value.detach() if first is None else first
 
     def _improve_head(self, loss: Closure) -> Tensor:
-        """All inner steps; returns the loss before the first."""
+        """Make all inner steps and return the loss before the first."""
         schedule, head = self._schedule, self.head
         if schedule.restart and head.optimizer is not None:
             head.optimizer.state.clear()
@@ -220,15 +220,14 @@ class _AlternatingStepper(Stepper):
 
 @dataclass(frozen=True)
 class ExactInner:
-    """The head solved to its minimum before each step on the encoder (Gupta, eq. 7).
+    """The head is set to its minimum before each step on the encoder (Gupta, eq. 7).
 
     Parameters
     ----------
     solve : callable
-        () -> None; sets the head to its minimum for the current encoder, for instance through
-        `exact_spectral_head`.
+        () -> None. It sets the head to its minimum for the current encoder, for instance by `exact_spectral_head`.
     optimizer : OptimizerConfig
-        Of the encoder.
+        Optimiser of the encoder.
     """
 
     solve: Callable[[], None]
@@ -254,7 +253,7 @@ class _ExactStepper(Stepper):
 
 @dataclass(frozen=True)
 class SlowSingle:
-    """The head takes one step at the end of an epoch, on the gradient accumulated during it."""
+    """The head makes one step at the end of each epoch, with the sum of the gradients of the epoch."""
 
     optimizer: OptimizerConfig = field(default_factory=SGDConfig)
 
@@ -295,13 +294,13 @@ class _SlowSingleStepper(Stepper):
 
 @dataclass(frozen=True)
 class SlowOptimal:
-    """The head is trained at the end of an epoch, on the batches given there, until its loss settles.
+    """The head is trained only at the end of each epoch, until its loss no longer falls.
 
     Parameters
     ----------
     optimizer : OptimizerConfig
     tolerance : float > 0
-        Stop when a pass lowers the mean loss by less than this fraction.
+        The head is left when a pass over the batches lowers the mean loss by less than this fraction.
     max_passes : int >= 1
     """
 
@@ -350,9 +349,9 @@ SCHEDULES = {
 
 
 def exact_spectral_head(cov: Tensor, cross_cov: Tensor, embed_dim: int) -> Tensor:
-    """Head of least spectral contrastive loss on representations of given moments; a minimiser of smallest norm.
+    """Head of smallest norm among those that minimise the spectral contrastive loss, given the second moments.
 
-    -2 tr(W X W') + |W C W'|^2 is least at W = (top eigenvectors of A, times the roots of their positive
+    The loss -2 tr(W X W') + |W C W'|^2 has its minimum at W = (top eigenvectors of A, times the roots of their positive
     eigenvalues)' C^{-1/2} with A = C^{-1/2} X C^{-1/2}, on the range of C.
 
     Parameters
@@ -360,7 +359,7 @@ def exact_spectral_head(cov: Tensor, cross_cov: Tensor, embed_dim: int) -> Tenso
     cov, cross_cov : (m, m) tensors
         Second moment C of the representation in one view, and cross moment X of the two views, symmetric.
     embed_dim : int >= 1
-        Rows of the head; rows beyond the positive eigenvalues are 0.
+        Rows of the head. Rows beyond the number of positive eigenvalues are 0.
 
     Returns
     -------
