@@ -87,6 +87,7 @@ def averaging_crossings(
     low: float,
     high: float,
     exact: bool = True,
+    loss: str = "spectral",
 ) -> np.ndarray:
     r"""Values of feature j's parameter at which averaging is equally accurate before and after the head.
 
@@ -104,6 +105,8 @@ def averaging_crossings(
         Parameter of feature j that is varied.
     low, high : float
         Range that is searched, inside the range of the parameter (alpha below 1).
+    loss : {"spectral", "inner"}
+        As in `layer_weights`. The crossings do not depend on the temperature, which scales all weights alike.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def averaging_crossings(
 
     def before_minus_after(value):
         moved = model.with_feature(target, **{vary: value})
-        before, after = averaging_accuracy(moved, layer_weights(moved), target, n, exact)
+        before, after = averaging_accuracy(moved, layer_weights(moved, loss=loss), target, n, exact)
         return before - after
 
     grid = np.linspace(low, high, _SEARCH_POINTS)

@@ -27,7 +27,12 @@ from theory.features.spectral import TIE, layer_weights
 
 
 def pre_head_weights(
-    model: FeatureModel, scheme: Scheme, embed_dim: int | None = None, width: int | None = None
+    model: FeatureModel,
+    scheme: Scheme,
+    embed_dim: int | None = None,
+    width: int | None = None,
+    loss: str = "spectral",
+    temperature: float | None = None,
 ) -> np.ndarray:
     r"""Feature weights :math:`\|W_1 v_i\|` before a linear head, for the given way to train the head.
 
@@ -41,8 +46,8 @@ def pre_head_weights(
       value of the head, and so on: this encoder has the smallest norm.
 
     Source: derived (docs/derivations/one-law.md#joint-training), for the settings of Xue et al. (ICLR 2024), Gupta et
-    al. (2022, equations 6 and 8) and Song et al. (2023). Assumes a linear encoder, the spectral contrastive loss and
-    training to the end.
+    al. (2022, equations 6 and 8) and Song et al. (2023). Assumes a linear encoder and training to the end. All but the
+    penalties hold for any loss, given the weights after the head.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ def pre_head_weights(
     width : int >= 1, optional
         Number of entries m of the representation; at most min(p, m) features are kept. By default it is large enough
         for every feature that the head keeps.
+    loss, temperature
+        As in `layer_weights`.
 
     Returns
     -------
@@ -66,7 +73,8 @@ def pre_head_weights(
     AssumptionError
         If the scheme does not determine the weight. This happens for a dropped feature under `HeadSpeed` or `Bilevel`
         unless the width is the number of kept features or at least `dim` (otherwise it depends on Q), for equal
-        weights s behind different singular values of a fixed head, and for a tie at the cut.
+        weights s behind different singular values of a fixed head, and for a tie at the cut. Also for a penalty with
+        `loss` "inner", which is not covered, and as for `layer_weights`.
 
     Examples
     --------
@@ -77,18 +85,23 @@ def pre_head_weights(
     >>> pre_head_weights(model, JointTraining())
     array([1.        , 0.70710678])
     """
-    return _weights(model, scheme, embed_dim, width).before
+    return _weights(model, scheme, embed_dim, width, loss, temperature).before
 
 
 def post_head_weights(
-    model: FeatureModel, scheme: Scheme, embed_dim: int | None = None, width: int | None = None
+    model: FeatureModel,
+    scheme: Scheme,
+    embed_dim: int | None = None,
+    width: int | None = None,
+    loss: str = "spectral",
+    temperature: float | None = None,
 ) -> np.ndarray:
     """Feature weights after the head: those of `layer_weights`, or smaller ones under a penalty.
 
     Arguments, result and errors are those of `pre_head_weights`.
     Source: derived (docs/derivations/one-law.md#setting).
     """
-    return _weights(model, scheme, embed_dim, width).after
+    return _weights(model, scheme, embed_dim, width, loss, temperature).after
 
 
 class EffectiveDimensions(NamedTuple):
@@ -101,7 +114,11 @@ class EffectiveDimensions(NamedTuple):
 
 
 def effective_dimensions(
-    model: FeatureModel, scheme: Scheme, embed_dim: int | None = None, width: int | None = None
+    model: FeatureModel,
+    scheme: Scheme,
+    embed_dim: int | None = None,
+    width: int | None = None,
+    loss: str = "spectral",
 ) -> EffectiveDimensions:
     r"""Effective dimensions :math:`(\sum_i x_i)^2/\sum_i x_i^2` before and after the head.
 
@@ -116,7 +133,7 @@ def effective_dimensions(
     AssumptionError
         If noise directions keep the weight of the start, if no feature is kept, and as for `pre_head_weights`.
     """
-    both = _weights(model, scheme, embed_dim, width)
+    both = _weights(model, scheme, embed_dim, width, loss, None)
     kept = np.count_nonzero(both.after)
     if kept == 0:
         raise AssumptionError(f"no feature is kept under {scheme}, so there is no effective dimension")
@@ -165,7 +182,27 @@ class _Both(NamedTuple):
     after: np.ndarray
 
 
-def _weights(model, scheme, embed_dim, width) -> _Both:
+class _Setting(NamedTuple):
+    """Arguments that the laws of all schemes share."""
+
+    model: FeatureModel
+    embed_dim: int
+    width: int | None
+    loss: str
+    temperature: float | None
+
+    @property
+    def rank(self):
+        """Most features that the network can hold."""
+        return self.embed_dim if self.width is None else min(self.embed_dim, self.width)
+
+    def after(self, rank=None):
+        """Weights after a head that is not penalised."""
+        rank = self.rank if rank is None else rank
+        return layer_weights(self.model, 1, rank, self.loss, self.temperature)[0]
+
+
+def _weights(model, scheme, embed_dim, width, loss, temperature) -> _Both:
     if not isinstance(model, FeatureModel):
         raise ValueError(f"model must be a FeatureModel, got {model!r}")
     if not isinstance(scheme, Scheme):
@@ -175,74 +212,76 @@ def _weights(model, scheme, embed_dim, width) -> _Both:
     checks.integer("embed_dim", embed_dim, 1)
     if width is not None:
         checks.integer("width", width, 1)
-    return _by_scheme(scheme, model, embed_dim, width)
-
-
-def _after(model, embed_dim, width):
-    return layer_weights(model, 1, embed_dim if width is None else min(embed_dim, width))[0]
+    return _by_scheme(scheme, _Setting(model, embed_dim, width, loss, temperature))
 
 
 @singledispatch
-def _by_scheme(scheme, model, embed_dim, width) -> _Both:
+def _by_scheme(scheme, setting) -> _Both:
     raise NotImplementedError(f"no law for the scheme {scheme!r}")
 
 
 @_by_scheme.register
-def _(scheme: NoHead | JointTraining | LayerOf, model, embed_dim, width):
-    after = _after(model, embed_dim, width)
+def _(scheme: NoHead | JointTraining | LayerOf, setting):
+    after = setting.after()
     return _Both(after**scheme.power, after)
 
 
 @_by_scheme.register
-def _(scheme: HeadSpeed, model, embed_dim, width):
-    after = _after(model, embed_dim, width)
+def _(scheme: HeadSpeed, setting):
+    after = setting.after()
     start = scheme.start**2
     kept = np.sqrt((start + np.sqrt(start**2 + 4 * after**2 / scheme.ratio)) / 2)
-    return _Both(np.where(after > 0, kept, _left_over(scheme, model, after, width)), after)
+    return _Both(np.where(after > 0, kept, _left_over(scheme, setting, after)), after)
 
 
 @_by_scheme.register
-def _(scheme: Bilevel, model, embed_dim, width):
-    after = _after(model, embed_dim, width)
-    return _Both(np.where(after > 0, scheme.start, _left_over(scheme, model, after, width)), after)
+def _(scheme: Bilevel, setting):
+    after = setting.after()
+    return _Both(np.where(after > 0, scheme.start, _left_over(scheme, setting, after)), after)
 
 
 @_by_scheme.register
-def _(scheme: WeightDecay | SparseHead, model, embed_dim, width):
-    found = penalised_weights(model, scheme, embed_dim if width is None else min(embed_dim, width))
+def _(scheme: WeightDecay | SparseHead, setting):
+    if setting.loss != "spectral" or setting.temperature is not None:
+        raise AssumptionError(
+            f"{scheme} is covered for loss='spectral' only, which has no temperature, got loss={setting.loss!r} and "
+            f"temperature={setting.temperature!r}"
+        )
+    found = penalised_weights(setting.model, scheme, setting.rank)
     return _Both(found.before, found.after)
 
 
 @_by_scheme.register
-def _(scheme: FixedReweighting, model, embed_dim, width):
-    scales = scheme.scales(embed_dim if width is None else min(embed_dim, width))
-    return _smallest_norm(_after(model, embed_dim, width), scales)
+def _(scheme: FixedReweighting, setting):
+    return _smallest_norm(setting.after(), scheme.scales(setting.rank))
 
 
 @_by_scheme.register
-def _(scheme: FrozenHead, model, embed_dim, width):
-    if embed_dim != scheme.matrix.shape[0] or width not in (None, scheme.matrix.shape[1]):
+def _(scheme: FrozenHead, setting):
+    outputs, units = scheme.matrix.shape
+    if setting.embed_dim != outputs or setting.width not in (None, units):
         raise ValueError(
             f"embed_dim and width must be the shape of the head's matrix {scheme.matrix.shape}, "
-            f"got {embed_dim} and {width}"
+            f"got {setting.embed_dim} and {setting.width}"
         )
     values = scheme.singular_values
     if values.size == 0:
         raise AssumptionError("the frozen head is zero: nothing is learnt through it")
-    return _smallest_norm(layer_weights(model, 1, values.size)[0], values)
+    return _smallest_norm(setting.after(values.size), values)
 
 
-def _left_over(scheme, model, after, width) -> float:
+def _left_over(scheme, setting, after) -> float:
     """Weight of the features that are not kept: that of the start, 0, or not determined."""
     kept = np.count_nonzero(after)
     if kept == after.size or scheme.start == 0:
         return 0.0
-    if width is not None and width >= model.dim:
+    width, dim = setting.width, setting.model.dim
+    if width is not None and width >= dim:
         return scheme.start
     if width == kept:
         return 0.0
     raise AssumptionError(
-        f"a dropped feature under {scheme} depends on the start's directions unless width >= dim = {model.dim} or "
+        f"a dropped feature under {scheme} depends on the start's directions unless width >= dim = {dim} or "
         f"width = {kept}, the number of kept features; got width = {width}"
     )
 

@@ -45,9 +45,10 @@ def penalised_weights(
     :math:`(\lambda_2/\lambda_1)^{1/4} c^{1/2}`. Sparse head alone:
     :math:`P = 3\lambda_1^{1/3}(\lambda_2/2)^{2/3} c^{2/3}` (a Schatten-2/3 quasi-norm) and
     :math:`(\lambda_2 c/2\lambda_1)^{1/3}`. Zero is always a local minimum too, which training may reach instead.
-    Source: derived (docs/derivations/sparse-head.md#each-feature). That no mixture of features does better is proved
-    for one output and, for small mixtures, for any number of outputs (docs/derivations/sparse-head.md#do-features-mix);
-    beyond that it was checked by optimisation from many starts.
+    Source: derived (docs/derivations/sparse-head.md#each-feature). Features do not mix at the minimum if a larger
+    :math:`\phi_i^2+\sigma^2` goes with a larger :math:`\rho_i\phi_i^2/(\phi_i^2+\sigma^2)`, or if there is one output
+    (docs/derivations/sparse-head.md#do-features-mix). Otherwise this is assumed, and optimisation from many starts
+    found nothing against it.
 
     Parameters
     ----------

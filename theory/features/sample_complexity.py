@@ -13,9 +13,12 @@ import scipy
 
 from theory import checks
 from theory.checks import AssumptionError
+from theory.features.info_nce import retention_for
 from theory.features.model import FeatureModel
-from theory.features.spectral import TIE, largest, layer_weights
+from theory.features.spectral import TIE, layer_weights
+from theory.mixture.roots import find_roots
 
+_SEARCH_POINTS = 257  # of the search for a region in phi, refined at its lowest point
 _EQUAL_INDICATORS = 1e-13  # relative difference below which two indicators, or two weights, count as equal
 
 
@@ -53,13 +56,15 @@ def sample_complexity(model: FeatureModel, weights, target: int):
     return (ratio**2 @ model.variance / model.phi[target] ** 2)[()]
 
 
-def best_depth(model: FeatureModel, target: int, embed_dim: int | None = None) -> float:
+def best_depth(
+    model: FeatureModel, target: int, embed_dim: int | None = None, loss: str = "spectral"
+) -> float:
     r"""Relative depth t* in [0, 1] at which the sample complexity indicator is smallest.
 
     At depth t the kept features have weight :math:`s_i^t`, and :math:`N_j(t)` is a sum of exponentials in t, hence
     convex. So t* solves :math:`\sum_i (\phi_i^2+\sigma^2) s_i^{2t}\log(s_i/s_j) = 0`, or it is the end of [0, 1] at
     which the indicator is smaller. It is 0 when all kept weights are equal, and does not increase when :math:`s_j`
-    falls (Figure 5).
+    falls (Figure 5). The weights are those of `layer_weights`; the temperature does not matter to the indicator.
 
     Source: Xue et al. (ICLR 2024), Theorem 3.8; reconstructed
     (docs/derivations/before-head-boundary.md#best-depth).
@@ -69,7 +74,7 @@ def best_depth(model: FeatureModel, target: int, embed_dim: int | None = None) -
     AssumptionError
         If the target is not kept.
     """
-    weights, target = _kept_weights(model, target, embed_dim)
+    weights, target = _kept_weights(model, target, embed_dim, loss)
     kept = weights > 0
     logs, variance = np.log(weights[kept] / weights[target]), model.variance[kept]
 
@@ -83,7 +88,9 @@ def best_depth(model: FeatureModel, target: int, embed_dim: int | None = None) -
     return float(scipy.optimize.brentq(slope, 0.0, 1.0, xtol=1e-15, rtol=4 * np.finfo(float).eps))
 
 
-def best_layer(model: FeatureModel, target: int, depth: int, embed_dim: int | None = None) -> int:
+def best_layer(
+    model: FeatureModel, target: int, depth: int, embed_dim: int | None = None, loss: str = "spectral"
+) -> int:
     r"""Layer l in 1..L whose weights :math:`s_i^{l/L}` have the smallest sample complexity indicator.
 
     Where several layers are equal the lowest is returned. Source: Xue et al. (ICLR 2024), Theorem 3.8; reconstructed
@@ -94,8 +101,8 @@ def best_layer(model: FeatureModel, target: int, depth: int, embed_dim: int | No
     AssumptionError
         If the target is not kept.
     """
-    _, target = _kept_weights(model, target, embed_dim)
-    indicator = sample_complexity(model, layer_weights(model, depth, embed_dim), target)
+    _, target = _kept_weights(model, target, embed_dim, loss)
+    indicator = sample_complexity(model, layer_weights(model, depth, embed_dim, loss), target)
     return int(np.flatnonzero(indicator <= indicator.min() * (1 + _EQUAL_INDICATORS))[0]) + 1
 
 
@@ -121,7 +128,11 @@ class Boundary(NamedTuple):
 
 
 def before_head_boundary(
-    model: FeatureModel, target: int, vary: str = "alpha", embed_dim: int | None = None
+    model: FeatureModel,
+    target: int,
+    vary: str = "alpha",
+    embed_dim: int | None = None,
+    loss: str = "spectral",
 ) -> Boundary:
     r"""Value of a parameter of feature j at which the indicator is equal before and after the head.
 
@@ -133,7 +144,9 @@ def before_head_boundary(
 
     Source: derived (docs/derivations/before-head-boundary.md#equal-indicators), for Corollary 3.7 of Xue et al. (ICLR
     2024). The three ways to leave the region (alpha large, phi very small, phi very large) are the scenarios (b) and
-    (c) in the caption of Figure 3 there.
+    (c) in the caption of Figure 3 there. Under InfoNCE (`loss` "inner") the other features give
+    :math:`\bar s = \sum_{i\ne j} s_i^2(\phi_i^2+\sigma^2) / \sum_{i\ne j} s_i(\phi_i^2+\sigma^2)` in the same way, and
+    the equation of :math:`s_j` gives the boundary (docs/derivations/info-nce.md#boundary).
 
     Parameters
     ----------
@@ -144,6 +157,8 @@ def before_head_boundary(
         Parameter of feature j that is varied; everything else is fixed.
     embed_dim : int >= 1, optional
         Number of outputs p; by default every feature is kept.
+    loss : {"spectral", "inner"}
+        As in `layer_weights`. The temperature does not matter to the boundary.
 
     Raises
     ------
@@ -151,21 +166,20 @@ def before_head_boundary(
         If the target is not kept at the model itself, or if no other feature is, so that both sides are equal.
     """
     vary = checks.choice("vary", vary, ("alpha", "phi"))
-    weights, target = _kept_weights(model, target, embed_dim)
-    others = np.delete(np.arange(model.num_features), target)
-    correlation = model.correlation[others]
+    weights, target = _kept_weights(model, target, embed_dim, loss)
+    kept, others = np.delete(weights, target), np.delete(model.correlation, target)
     cut = 0.0
-    if embed_dim is not None and embed_dim <= others.size:
-        cut = np.sort(correlation)[-embed_dim]
-        others = others[largest(correlation, embed_dim - 1)] if embed_dim > 1 else others[:0]
-    root_retention = np.sqrt(model.retention)
-    total = np.sum(root_retention[others] * model.phi[others])
-    if total == 0:
+    if loss == "spectral" and embed_dim is not None and embed_dim <= others.size:
+        cut = np.sort(others)[-embed_dim]
+    if not kept.any():
         raise AssumptionError(
             f"no feature besides target {target} is kept: the indicator is the same before and after the head"
         )
-    bar = np.sum(model.correlation[others]) / total
+    variance = np.delete(model.variance, target)
+    bar = np.sum(kept**2 * variance) / np.sum(kept * variance)
     before_wins = bool(weights[target] < bar * (1 - TIE))
+    if loss == "inner":
+        return Boundary(*_inner_product_ends(model, target, vary, bar), before_wins, None)
     phi, variance, rho = model.phi[target], model.variance[target], model.retention[target]
     if vary == "alpha":
         power = 1 if model.two_sided else 2
@@ -192,9 +206,35 @@ def representation(model: FeatureModel, weights) -> np.ndarray:
     return weights
 
 
-def _kept_weights(model, target, embed_dim):
+def _inner_product_ends(model, target, vary, bar):
+    """Ends of the region in which feature `target` has a weight above `bar` under InfoNCE at temperature 1."""
+    gram, sigma = np.array([bar**2]), np.array([model.sigma])
+    if vary == "alpha":
+        retention = retention_for(gram, model.phi[target, None], sigma)[0]
+        return None, float(1 - retention ** (0.5 if model.two_sided else 1.0)) if retention < 1 else None
+    rho = model.retention[target]
+
+    def lack(log_phi):
+        return retention_for(gram, np.exp(np.atleast_1d(log_phi)), sigma) - rho
+
+    if model.sigma == 0:
+        return None, float(np.sqrt(np.arctanh(rho)) / bar)
+    # below `low` the first term of the equation alone exceeds 1, and above `high` the second does to round-off
+    low, high = np.log(model.sigma**2 * bar / 2), np.log(max(8 / bar, 12 * model.sigma))
+    grid = np.linspace(low, high, _SEARCH_POINTS)
+    middle = np.clip(np.argmin(lack(grid)), 1, _SEARCH_POINTS - 2)
+    least = scipy.optimize.minimize_scalar(
+        lambda log_phi: lack(log_phi)[0], bounds=grid[[middle - 1, middle + 1]], method="bounded"
+    )
+    if least.fun >= 0:
+        return None, None
+    ends = find_roots(lack, np.array([low, high]), np.full(2, least.x), name="boundary in phi")
+    return tuple(np.exp(ends).tolist())
+
+
+def _kept_weights(model, target, embed_dim, loss):
     target = model.feature(target)
-    weights = layer_weights(model, 1, embed_dim)[0]
+    weights = layer_weights(model, 1, embed_dim, loss)[0]
     if weights[target] == 0:
         raise AssumptionError(
             f"feature {target} is not kept (retention {model.retention[target]:g}, correlation "

@@ -1,6 +1,6 @@
-r"""Minimisers of the population spectral contrastive loss of a linear network.
+r"""Minimisers of the population contrastive loss of a linear network, and the feature weights of its layers.
 
-For :math:`f(x) = Wx` the loss :math:`E[-2 f(x)\cdot f(x^+) + (f(x)\cdot f(x^-))^2]` is
+For :math:`f(x) = Wx` the spectral contrastive loss :math:`E[-2 f(x)\cdot f(x^+) + (f(x)\cdot f(x^-))^2]` is
 :math:`L(W) = -2\,\mathrm{tr}(W\tilde\Sigma W^T) + \mathrm{tr}((W\Sigma W^T)^2)`.
 """
 
@@ -10,7 +10,10 @@ import numpy as np
 
 from theory import checks
 from theory.checks import AssumptionError
+from theory.features.info_nce import inner_product_gram
 from theory.features.model import FeatureModel
+
+LOSSES = ("spectral", "inner")
 
 TIE = 1e-12  # relative gap below which two eigenvalues count as equal
 
@@ -88,10 +91,19 @@ def spectral_minimum(model: FeatureModel, embed_dim: int | None = None) -> float
     return float(-np.sum(np.sort(model.correlation**2)[::-1][:embed_dim]))
 
 
-def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = None) -> np.ndarray:
+def layer_weights(
+    model: FeatureModel,
+    depth: int = 2,
+    embed_dim: int | None = None,
+    loss: str = "spectral",
+    temperature: float | None = None,
+) -> np.ndarray:
     r"""Feature weights after each layer of a balanced deep linear network at the minimum of the loss.
 
-    The end-to-end map gives a kept feature i the weight :math:`s_i = \sqrt{\rho_i}\,\phi_i/(\phi_i^2+\sigma^2)`.
+    The end-to-end map gives a kept feature i the weight :math:`s_i = \sqrt{\rho_i}\,\phi_i/(\phi_i^2+\sigma^2)` under
+    the spectral contrastive loss. Under InfoNCE with inner products and infinitely many negatives (`loss` "inner")
+    :math:`s_i^2/\tau` is the root a of :math:`a\sigma^2(\phi_i^2+\sigma^2) + E[\phi_i x\tanh(a\phi_i x)] =
+    \rho_i\phi_i^2` with :math:`x\sim N(\phi_i,\sigma^2)`: the temperature only scales all weights.
     Balanced layers share it, so that after layer l of L the weight is :math:`s_i^{l/L}`. With two layers (encoder
     and head) it is :math:`\sqrt{s_i}` before the head and :math:`s_i` after it. The features that are kept are the
     `embed_dim` of largest :math:`c_i = \rho_i\phi_i^2/(\phi_i^2+\sigma^2)`, not those of largest :math:`s_i`.
@@ -100,7 +112,7 @@ def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = N
     :math:`W_1W_1^T = W_2^TW_2` of the minimiser of smallest norm is Theorem 3.3 of Xue et al. (ICLR 2024); Theorems
     3.4 (gradient flow), 3.5 and 3.8 (several layers) are reconstructed. Assumes linear and balanced layers, as in the
     minimiser of smallest norm or in gradient flow from a small start, whose widths are at least the number of kept
-    features.
+    features. InfoNCE: derived (docs/derivations/info-nce.md#each-feature).
 
     Parameters
     ----------
@@ -109,6 +121,10 @@ def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = N
         Number of layers L, the head included.
     embed_dim : int >= 1, optional
         Number of outputs p; every feature is kept by default, and for p >= k.
+    loss : {"spectral", "inner"}
+        Spectral contrastive loss, or InfoNCE with inner products.
+    temperature : float > 0, optional
+        Temperature of InfoNCE, 1 by default; the spectral loss has none.
 
     Returns
     -------
@@ -118,7 +134,9 @@ def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = N
     Raises
     ------
     AssumptionError
-        If the cut at p falls between features of equal positive :math:`c_i`.
+        If the cut at p falls between features of equal positive :math:`c_i`. Under InfoNCE if there are fewer outputs
+        than features of positive retention, because the minimiser may then mix features
+        (docs/derivations/info-nce.md#fewer-outputs-than-features), and if a feature without noise is never disrupted.
 
     Examples
     --------
@@ -128,12 +146,29 @@ def layer_weights(model: FeatureModel, depth: int = 2, embed_dim: int | None = N
            [1.        , 0.5       ]])
     """
     depth = checks.integer("depth", depth, 1)
+    exponents = np.arange(1, depth + 1)[:, None] / depth
+    if checks.choice("loss", loss, LOSSES) == "inner":
+        return _info_nce_weights(model, _embed_dim(model, embed_dim), temperature) ** exponents
+    if temperature is not None:
+        raise ValueError(f"temperature belongs to loss='inner', got {temperature!r} with loss='spectral'")
     kept = np.zeros(model.num_features, dtype=bool)
     kept[largest(model.correlation, _embed_dim(model, embed_dim))] = True
     kept &= model.correlation > 0
     weights = np.sqrt(model.retention) * model.phi / model.variance
-    exponents = np.arange(1, depth + 1)[:, None] / depth
     return np.where(kept, weights**exponents, 0.0)
+
+
+def _info_nce_weights(model, embed_dim, temperature):
+    temperature = (
+        1.0 if temperature is None else checks.scalar("temperature", temperature, 0.0, open_low=True)
+    )
+    shared = np.count_nonzero(model.retention)
+    if embed_dim < shared:
+        raise AssumptionError(
+            f"embed_dim must be at least {shared}, the number of features of positive retention, for loss='inner', "
+            f"got {embed_dim}: with fewer outputs the minimiser may mix features"
+        )
+    return np.sqrt(temperature * inner_product_gram(model))
 
 
 def _embed_dim(model: FeatureModel, embed_dim: int | None) -> int:

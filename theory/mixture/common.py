@@ -114,7 +114,8 @@ def _average_over_signal(r, variance, sharpness, inside, outside, power):
         r, variance, sharpness = (values[block] for values in flat)
         deviation = np.sqrt(variance)
         with np.errstate(divide="ignore"):
-            end = np.minimum(_SATURATED / (r * sharpness), r + _REACH * deviation)
+            saturation = _SATURATED / (r * sharpness)
+        end = np.minimum(saturation, r + _REACH * deviation)
         start = np.minimum(np.maximum(r - _REACH * deviation, 0.0), end)
         half = (end - start) / 2
         x = start + half * (1 + _NODES[:, None])
@@ -125,5 +126,5 @@ def _average_over_signal(r, variance, sharpness, inside, outside, power):
         mass = scipy.special.ndtr(above) + scipy.special.ndtr(below)
         spread = deviation * (np.exp(-0.5 * above**2) + np.exp(-0.5 * below**2)) / np.sqrt(2 * np.pi)
         tail = r * (scipy.special.ndtr(above) - scipy.special.ndtr(below)) + spread
-        result[block] = near + outside(r * tail, mass, sharpness)
+        result[block] = near + np.where(saturation <= end, outside(r * tail, mass, sharpness), 0.0)
     return np.reshape(result, shape)

@@ -125,6 +125,50 @@ def test_one_output_never_mixes_features():
     assert best == pytest.approx(theory.penalised_weights(MODEL, scheme, 1).minimum.sum(), abs=1e-7)
 
 
+def penalised_loss(gram, model, scheme):
+    """Loss and least penalty of a network with this Gram matrix, the penalty from its singular values."""
+    values = np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0.0))
+    loss = -2 * np.trace(gram @ model.cross_cov) + np.sum((gram @ model.cov) * (gram @ model.cov).T)
+    if isinstance(scheme, theory.WeightDecay):
+        return loss + 2 * np.sqrt(scheme.encoder * scheme.head) * values.sum()
+    return loss + 3 * np.cbrt(scheme.encoder) * (scheme.head / 2) ** (2 / 3) * np.sum(values ** (2 / 3))
+
+
+@pytest.mark.parametrize("scheme", [theory.WeightDecay(0.02, 0.1), theory.SparseHead(0.02, 0.1)], ids=repr)
+def test_no_mixture_does_better_where_strength_and_correlation_are_ordered_alike(scheme, seed):
+    """Random Gram matrices, and the best ones that an optimiser finds from them, stay above the law's minimum."""
+    rng = np.random.default_rng([seed, 3])
+    alike = theory.FeatureModel([0.5, 0.8, 1.2, 1.6], [0.2, 0.15, 0.1, 0.0], 0.4)
+    assert np.all(np.diff(alike.correlation) > 0)
+    best = theory.penalised_weights(alike, scheme).minimum.sum()
+    spread = np.sqrt(np.diag(1 / alike.variance))
+    for _ in range(5000):
+        rank = rng.integers(1, 5)
+        factor = spread @ rng.standard_normal((4, rank)) * np.sqrt(rng.uniform(0, 1.5, rank))
+        assert penalised_loss(factor @ factor.T / 4, alike, scheme) > best
+    found = [
+        minimize(
+            lambda flat: penalised_loss(flat.reshape(4, 4).T @ flat.reshape(4, 4), alike, scheme),
+            rng.standard_normal(16),
+            method="BFGS",
+        ).fun
+        for _ in range(4)
+    ]
+    assert min(found) >= best - 1e-9
+
+
+def test_the_eigenvalues_log_majorise_the_ordered_ratios(seed):
+    """Step 2 of the proof: partial products of the eigenvalues of M against those of nu over v, both decreasing."""
+    rng = np.random.default_rng([seed, 4])
+    for _ in range(5000):
+        k = rng.integers(2, 6)
+        factor = rng.standard_normal((k, k))
+        product, v = factor @ factor.T, np.sort(10 ** rng.uniform(-1, 1, k))[::-1]
+        inside = np.linalg.eigvalsh(product / np.sqrt(v[:, None] * v))[::-1]
+        ratio = np.sort(np.linalg.eigvalsh(product)[::-1] / v)[::-1]
+        assert np.all(np.cumsum(np.log(inside)) >= np.cumsum(np.log(ratio)) - 1e-6)
+
+
 def test_the_penalty_is_the_least_over_the_split_of_the_weight():
     scheme = theory.SparseHead(LAMBDA1, LAMBDA2, MU)
     found = theory.penalised_weights(MODEL, scheme)
