@@ -1,11 +1,16 @@
 """The command ``projhead``: figures, claims, single trainings and timings."""
 
 import argparse
+import io
 import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from notebooks.catalogue import PROFILES, choose, notebook_names, notebook_title
@@ -35,12 +40,17 @@ def main(argv=None):
     Returns
     -------
     int
-        Exit status: 0 all well, 1 a notebook or a claim failed, 2 wrong usage, 130 interrupted.
+        Exit status: 0 all well, 1 a notebook or a claim failed, 2 wrong usage, 130 interrupted or asked to end
+        (SIGTERM), 141 when nobody reads what is printed any more.
     """
     limit_threads()
-    arguments = _parser().parse_args(argv)
+    _prepare_process()
     try:
-        return arguments.command(arguments)
+        arguments = _parser().parse_args(argv)
+        _check_packages()
+        status = arguments.command(arguments)
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         print(f"projhead: {error}", file=sys.stderr)
         return 2
@@ -50,6 +60,35 @@ def main(argv=None):
             file=sys.stderr,
         )
         return 130
+    except BrokenPipeError:  # as in "projhead list | head"
+        sys.stdout = open(os.devnull, "w")  # Python flushes it at its end
+        return 141
+
+
+def _prepare_process():
+    """Let SIGTERM interrupt as Ctrl-C does, and settle what would depend on the folder or the locale later."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    chosen = os.environ.get("PROJHEAD_CACHE")
+    if chosen and chosen != "off":
+        os.environ["PROJHEAD_CACHE"] = str(Path(chosen).absolute())  # notebooks run in a folder of their own
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no error
+
+
+def _check_packages():
+    """Refuse to run where another folder named like one of the packages is found before it."""
+    root = Path(__file__).resolve().parent.parent
+    for package in ("theory", "neural", "synthetic"):
+        spec = find_spec(package)
+        places = [Path(place).resolve() for place in spec.submodule_search_locations or ()] if spec else []
+        if places != [root / package]:
+            found = places[0] if places else "nothing"
+            raise UsageError(
+                f"Python finds {found} where it looks for the package {package} of projhead, which lies in {root}; "
+                "take the other folder out of PYTHONPATH, or run the command from another folder"
+            )
 
 
 def limit_threads():
@@ -71,6 +110,7 @@ def _parser():
         prog="projhead",
         description="What theory says about projection heads in contrastive learning, computed and checked.",
     )
+    parser.add_argument("--version", action="version", version=f"projhead {version('projhead')}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     figures = commands.add_parser("figures", help="run notebooks and write their figures")
@@ -137,7 +177,7 @@ def _figures(arguments):
     from notebooks.runner import run_notebooks
 
     out = (arguments.out or default_out()).resolve()
-    _check_writable(out)
+    _check_writable(out / arguments.profile, "; name another folder with --out")
     if arguments.fresh:
         os.environ["PROJHEAD_FRESH"] = "1"
     runs = run_notebooks(names, arguments.profile, arguments.seed, jobs, arguments.device, out)
@@ -170,6 +210,8 @@ def _claims(arguments):
         try:
             with parallel_config(n_jobs=jobs):  # of the sweeps inside the claim
                 entry = run_claim(CLAIMS[identifier], arguments.seed).to_json()
+        except BrokenPipeError:
+            raise
         except Exception:
             failures[identifier] = traceback.format_exc()
             continue
@@ -337,13 +379,13 @@ def _check_file(path):
     _check_writable(path.resolve().parent)
 
 
-def _check_writable(folder):
+def _check_writable(folder, advice=""):
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
+        raise UsageError(f"cannot write to {folder}: {error.strerror}{advice}") from None
 
 
 if __name__ == "__main__":

@@ -37,8 +37,13 @@ _STYLE = {
 
 @contextmanager
 def apply_style():
-    """Draw in the house style inside ``with apply_style():`` (colour-blind-safe palette, small labels)."""
-    with mpl.rc_context(_STYLE):
+    """Draw in the house style inside ``with apply_style():`` (colour-blind-safe palette, small labels).
+
+    It begins with matplotlib's own settings, so that a figure does not depend on the user's ``matplotlibrc``.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
         yield
 
 

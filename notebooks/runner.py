@@ -1,5 +1,6 @@
 """Run notebooks from top to bottom with parameters, show what they print, keep those that fail."""
 
+import logging
 import os
 import re
 import shutil
@@ -96,20 +97,28 @@ def run_notebooks(names, profile, seed=0, jobs=1, device="cpu", out=None):
 
 
 def _run_notebook(name, parameters, failed):
-    kept = failed / f"{name}.ipynb"
-    kept.unlink(missing_ok=True)
-    start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="projhead-") as scratch:
-        executed = Path(scratch) / f"{name}.ipynb"
-        try:
-            _execute(FOLDER / f"{name}.ipynb", executed, parameters, scratch)
-        except Exception as error:
-            seconds = time.monotonic() - start
-            cell = error.exec_count if isinstance(error, PapermillExecutionError) else None
-            if executed.is_file():
-                failed.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(executed, kept)
-            return NotebookRun(name, seconds, _last_lines(error), cell, kept if kept.is_file() else None)
+    kept, start, cell = failed / f"{name}.ipynb", time.monotonic(), None
+    try:
+        kept.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix="projhead-", ignore_cleanup_errors=True) as scratch:
+            executed = Path(scratch) / f"{name}.ipynb"
+            try:
+                _execute(FOLDER / f"{name}.ipynb", executed, parameters, scratch)
+            except Exception as error:
+                cell = error.exec_count if isinstance(error, PapermillExecutionError) else None
+                if executed.is_file():
+                    failed.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(executed, kept)
+                raise
+    except KeyboardInterrupt:
+        # Nobody takes the error of the interrupted cell any more, and asyncio would print a page about that.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+        raise
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        seconds = time.monotonic() - start
+        return NotebookRun(name, seconds, _last_lines(error), cell, kept if kept.is_file() else None)
     return NotebookRun(name, time.monotonic() - start)
 
 

@@ -31,10 +31,14 @@ fi
 
 torch=$(grep '^torch==' constraints.txt)
 install() {
-    .venv/bin/python -m pip install -qq --disable-pip-version-check "$@" ||
+    PIP_USER=0 .venv/bin/python -m pip install -qq --disable-pip-version-check "$@" ||
         fail "installing failed, see the lines above; 'make' again goes on from here"
 }
 echo "setup: installing $torch, then the rest (minutes the first time)"
 install "$torch"
 install -e '.[test,dev]' -c constraints.txt
+# Where the code lies, seen from .venv: so it is found in a copied clone, and in a folder that ASCII cannot spell.
+for place in .venv/lib/python*/site-packages/__editable__.projhead-*.pth; do
+    [ ! -e "$place" ] || echo ../../../.. >"$place"
+done
 touch .venv/installed

@@ -12,4 +12,5 @@ def clone_root():
         None when the package was installed by copy rather than from a clone.
     """
     root = Path(__file__).resolve().parent.parent.parent
-    return root if (root / "pyproject.toml").is_file() else None
+    project = root / "pyproject.toml"  # a file of this name may lie beside installed packages too
+    return root if project.is_file() and 'name = "projhead"' in project.read_text(encoding="utf-8") else None

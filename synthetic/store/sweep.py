@@ -3,7 +3,9 @@
 import functools
 import io
 import itertools
+import numbers
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -156,7 +158,7 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
     Raises
     ------
     ValueError
-        When `jobs` is smaller than 1, or a point or the function cannot be told apart from another one.
+        When `jobs` is no whole number of at least 1, or a point or the function cannot be told apart from another one.
     SweepError
         When the function raised at some points, after all other points were computed and stored.
 
@@ -164,8 +166,8 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
     -----
     Source: derived.
     """
-    if jobs is not None and jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    if jobs is not None and not (isinstance(jobs, numbers.Integral) and jobs >= 1):
+        raise ValueError(f"jobs must be a whole number of at least 1, got {jobs!r}")
     points = list(points)
     folder = default_cache() if cache is DEFAULT else cache
     paths, files, edited = _paths(function, points, folder)
@@ -301,7 +303,9 @@ def _in_workers(tasks, workers):
     waiting = {task.index: task for task in tasks}
     parallel = Parallel(workers, prefer="processes", return_as="generator_unordered", batch_size=1)
     try:
-        for done in parallel(delayed(task.run_in_worker)() for task in tasks):
+        with _interrupts_blocked():
+            outcomes = parallel(delayed(task.run_in_worker)() for task in tasks)
+        for done in outcomes:
             task = waiting.pop(done.index)
             yield task.run() if done.error == task.not_finished(_OTHER_CODE).error else done
     except BrokenExecutor as error:
@@ -358,6 +362,19 @@ def _settings_of_workers():
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_blocked():
+    """Start worker processes that do not see Ctrl-C: this process ends them, and they print no traceback each."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +14,9 @@ import synthetic.store.files
 from notebooks import cli, runner
 from notebooks.cli import main
 from notebooks.runner import NotebookRun
+from synthetic.store.files import clone_root
+
+ROOT = clone_root()
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +122,7 @@ def test_figures_with_everything_chosen(ran, tmp_path):
     (call,) = ran
     assert (call.names, call.profile, call.seed, call.jobs) == (["02_b"], "smoke", 5, 3)
     assert os.environ["PROJHEAD_FRESH"] == "1"
-    assert list((tmp_path / "new").iterdir()) == []
+    assert list((tmp_path / "new").rglob("*")) == [tmp_path / "new" / "smoke"]
 
 
 def test_figures_exit_status_tells_of_a_failed_notebook(ran, tmp_path, capsys):
@@ -273,6 +278,60 @@ def test_interruption_is_one_line(ran, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(runner, "run_notebooks", interrupt)
     assert main(["figures", "--out", str(tmp_path)]) == 130
     assert "goes on from there" in capsys.readouterr().err
+
+
+@pytest.fixture
+def handlers():
+    """Put the handler of SIGTERM back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_sigterm_is_an_interruption(ran, handlers, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(runner, "run_notebooks", lambda *arguments: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(["figures", "--out", str(tmp_path)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_ends_the_command_in_silence():
+    command = [sys.executable, "-m", "notebooks.cli", "list"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_version_is_shown(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"projhead {version('projhead')}\n"
+
+
+def test_a_relative_store_is_meant_from_where_the_command_was_given(ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROJHEAD_CACHE", "store")
+    main(["figures", "--out", str(tmp_path)])
+    assert os.environ["PROJHEAD_CACHE"] == str(tmp_path / "store")
+
+
+def test_a_foreign_package_in_the_way_is_named(tmp_path):
+    (tmp_path / "theory").mkdir()
+    (tmp_path / "theory" / "__init__.py").touch()
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from notebooks.cli import main
+sys.path.insert(0, {str(tmp_path)!r})
+sys.exit(main(["list"]))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 2
+    assert run.stderr.startswith(
+        f"projhead: Python finds {tmp_path / 'theory'} where it looks for the package theory"
+    )
+    assert run.stderr.count("\n") == 1
 
 
 def test_threads_are_limited_before_torch_is_imported():

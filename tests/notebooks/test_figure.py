@@ -107,3 +107,20 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 
 def test_default_out_lies_in_the_clone():
     assert default_out() == clone_root() / "figures"
+
+
+def test_a_figure_does_not_depend_on_the_settings_of_the_user(tmp_path):
+    def drawn(name):
+        with apply_style():
+            fig, axes = plt.subplots()
+            axes.plot([1, 2], [3, 4], label="line")
+            axes.legend()
+        png = save_figure(
+            fig, name, data={}, parameters={}, seeds=0, profile="smoke", seconds=0, out=tmp_path
+        )
+        plt.close(fig)
+        return png.read_bytes()
+
+    own = drawn("own")
+    with plt.rc_context({"text.usetex": True, "font.size": 30, "axes.grid": True, "lines.linewidth": 9}):
+        assert drawn("theirs") == own

@@ -1,5 +1,8 @@
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import nbformat
@@ -7,6 +10,7 @@ import pytest
 
 from notebooks import runner
 from notebooks.runner import LineWriter, run_notebooks
+from synthetic.store.files import clone_root
 
 PARAMETERS = """profile: str = "quick"
 seed: int = 0
@@ -87,3 +91,47 @@ def test_line_writer_shows_whole_lines_and_the_last_state_of_a_bar():
     assert stream.getvalue() == "    one\n    100%\n    crlf\n"
     writer.close()
     assert stream.getvalue().endswith("    tail\n")
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from notebooks import cli, runner
+
+runner.FOLDER = Path(sys.argv[1])
+cli.notebook_names = lambda: ["01_slow"]
+sys.exit(cli.main(["figures", "--out", sys.argv[2]]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_one_line_and_nothing_else(folder, tmp_path, number):
+    write_notebook(
+        folder, "01_slow", "import os, time; print('ready', os.getpid(), flush=True); time.sleep(100)"
+    )
+    (tmp_path / "scratch").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(folder), str(tmp_path / "out")],
+        cwd=clone_root(),
+        env=os.environ | {"TMPDIR": str(tmp_path / "scratch"), "PYTHONPATH": str(clone_root())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while "ready" not in (line := process.stdout.readline()):
+        assert process.poll() is None
+    os.kill(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "projhead: interrupted; what is done is stored, the same command goes on from there\n"
+    assert list((tmp_path / "scratch").glob("projhead-*")) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(line.split()[1]), 0)
+
+
+def test_a_folder_that_cannot_be_written_fails_one_notebook_in_words(folder, tmp_path):
+    (tmp_path / "smoke").write_text("a file where the folder should be")
+    write_notebook(folder, "01_bad", "raise ValueError('no')")
+    (run,) = run_notebooks(["01_bad"], "smoke", out=tmp_path)
+    assert not run.ok and "NotADirectoryError" in run.error

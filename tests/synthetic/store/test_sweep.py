@@ -229,9 +229,10 @@ def test_an_axis_without_values_is_refused(values):
         grid(a=[1], b=values)
 
 
-def test_jobs_must_be_positive(cache):
-    with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
-        sweep(logged_root, [Point(1.0)], jobs=0, cache=cache)
+@pytest.mark.parametrize("jobs", [0, -1, "2", 1.5])
+def test_jobs_must_be_a_whole_positive_number(cache, jobs):
+    with pytest.raises(ValueError, match=f"jobs must be a whole number of at least 1, got {jobs!r}"):
+        sweep(logged_root, [Point(1.0)], jobs=jobs, cache=cache)
 
 
 def test_a_function_without_a_name_is_refused_only_when_it_would_be_stored(cache):

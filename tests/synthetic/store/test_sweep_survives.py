@@ -85,12 +85,13 @@ def clone(tmp_path):
     return tmp_path
 
 
-def start(clone, *arguments, **environment):
+def start(clone, *arguments, stderr=None, **environment):
     return subprocess.Popen(
         [sys.executable, "driver.py", *map(str, arguments)],
         cwd=clone,
         env={**os.environ, "PYTHONPATH": str(clone), **environment},
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     )
@@ -136,6 +137,19 @@ def test_killed_twenty_times_nothing_is_lost_or_computed_again(clone, seed):
     assert set(begun(clone)) == set(range(POINTS))
     assert len(begun(clone)) - POINTS <= KILLS * JOBS  # each kill loses at most the points in flight
     assert run(clone, POINTS) == (total, 0)
+
+
+def test_an_interruption_of_all_processes_is_reported_once(clone):
+    quiet = DRIVER.replace("except SweepError as error", "except KeyboardInterrupt as error")
+    (clone / "driver.py").write_text(quiet)
+    process = start(clone, POINTS, JOBS, stderr=subprocess.PIPE)
+    while not begun(clone):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    printed, errors = process.communicate(timeout=60)
+    assert (printed.strip(), errors, process.returncode) == ("", "", 0)
+    assert len(begun(clone)) < POINTS
 
 
 def test_editing_a_called_function_computes_again(clone):
