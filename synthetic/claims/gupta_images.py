@@ -29,7 +29,7 @@ from synthetic.images.top_training import (
     measure_null_space_energy,
     train_top,
 )
-from synthetic.store.sweep import default_jobs, sweep
+from synthetic.store.sweep import sweep
 
 MEMBERS, MEMBERS_OF_PARTS = 16, 12
 GAIN = {"digit_linear_h": 0.10, "digit_knn_h": 0.16}
@@ -69,7 +69,7 @@ ENERGY_STEP, ENERGY_STEPS, ENERGY_DIMS = 0.005, 200, (4, 8, 16)
 
 
 def _train(points):
-    return sweep(train_top, points, jobs=default_jobs(), label="images, top")
+    return sweep(train_top, points, label="images, top")
 
 
 def _measure_first_order(seed):

@@ -29,7 +29,6 @@ from synthetic.features.population import (
 )
 from synthetic.features.settings import FOUR_FEATURES, OPPOSITE_ORDERS
 from synthetic.features.training import relative, trained_weights
-from synthetic.store.sweep import default_jobs
 
 REPLICATES = 16
 FLOW_TIME = 400.0
@@ -120,7 +119,7 @@ LEARNT = slice(
 
 @cache
 def _trained(training, seed):
-    return trained_weights([replace(training, seed=seed)], REPLICATES, jobs=default_jobs())[0]
+    return trained_weights([replace(training, seed=seed)], REPLICATES)[0]
 
 
 def _measure_after(training, seed):

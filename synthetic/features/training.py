@@ -112,7 +112,7 @@ def train_features(point: FeatureTraining) -> TrainedWeights:
 
 
 def trained_weights(
-    trainings: Sequence[FeatureTraining], replicates: int, *, jobs: int = 1, progress: bool = True
+    trainings: Sequence[FeatureTraining], replicates: int, *, jobs: int | None = None, progress: bool = True
 ) -> list[TrainedWeights]:
     """Measured weights of `replicates` networks of each training, in blocks that run side by side.
 

@@ -94,7 +94,7 @@ def measure_bank(
     measurement: Callable[[TrainedFeatures], dict],
     configs: Sequence[PretrainConfig],
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     label: str = "",
 ) -> list[dict]:
     """Apply a measurement to the features of every configuration; features and results are stored.
@@ -125,7 +125,7 @@ def measure_runs(
     measurement: Callable[[TrainedFeatures], dict],
     runs: Mapping[Any, Sequence[PretrainConfig]],
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     label: str = "",
 ) -> dict[Any, dict[str, np.ndarray]]:
     """Apply a measurement to all members of runs with names.

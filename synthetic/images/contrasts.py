@@ -10,7 +10,6 @@ import numpy as np
 from neural.training.pretraining import PretrainConfig
 from synthetic.images.bank import measure_runs
 from synthetic.images.runs import untrained, with_members
-from synthetic.store.sweep import default_jobs
 
 
 @dataclass(frozen=True)
@@ -77,4 +76,4 @@ def measure_contrasts(seed: int, *, contrasts, measurement, members: int) -> np.
 @cache
 def _measure(run, seed, measurement, members):
     runs = with_members({"run": run}, members, seed=seed)
-    return measure_runs(measurement, runs, jobs=default_jobs(), label="images")["run"]
+    return measure_runs(measurement, runs, label="images")["run"]

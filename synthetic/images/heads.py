@@ -28,7 +28,7 @@ def read_head_rows(features: TrainedFeatures) -> dict[str, tuple[tuple[float, ..
 
 
 def freeze_trained_heads(
-    configs: Sequence[PretrainConfig], *, jobs: int = 1, label: str = ""
+    configs: Sequence[PretrainConfig], *, jobs: int | None = None, label: str = ""
 ) -> list[PretrainConfig]:
     """The same runs from the same start, with the head that each of them ends with, held fixed all the time.
 

@@ -199,16 +199,6 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
     return [results[index] for index in range(len(points))]
 
 
-def default_jobs():
-    """Number of workers that a surrounding ``joblib.parallel_config`` asks for, else 1.
-
-    Returns
-    -------
-    int
-    """
-    return effective_n_jobs(None)
-
-
 def _reporter(label, total, known, shown):
     """Printer of the progress lines, which says first how many results were stored before."""
     stream = sys.stdout if shown else io.StringIO()
