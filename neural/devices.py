@@ -30,7 +30,9 @@ def resolve_device(name: str | torch.device) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ValueError(_choices(name))
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {name!r} is not available: {torch.cuda.device_count()} CUDA devices found")
+        raise ValueError(
+            f"device {name!r} is not available: {torch.cuda.device_count()} CUDA devices found; choose 'cpu' or 'auto'"
+        )
     return device
 
 

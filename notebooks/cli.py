@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -321,13 +322,15 @@ def _list(_):
 
 
 def _usage_checked(command):
-    """Command whose complaints about its input become one line."""
+    """Command whose complaints about its input, and warnings, become one line each."""
 
     def run(arguments):
-        try:
-            return command(arguments)
-        except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
-            raise UsageError(error) from None
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"projhead: {message}", file=sys.stderr)
+            try:
+                return command(arguments)
+            except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
+                raise UsageError(error) from None
 
     return run
 

@@ -80,6 +80,8 @@ def train_run(arguments):
 
     config = build_config(arguments)
     out = arguments.out
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out must be a folder, got {out}, which is a file: choose another name")
     run = pretrain(config, checkpoint=out / CHECKPOINT, progress=EpochReporter(type(config.method).__name__))
     history = {"versions": recorded_versions(), "device": str(config.device), "epochs": list(run.history)}
     texts = {CONFIG: recipe_to_json(config), HISTORY: json.dumps(history, indent=1)}
@@ -96,14 +98,19 @@ def probe_run(arguments):
     arguments : argparse.Namespace
         See `add_probe_arguments`.
     """
+    from neural.checks import check_choice, check_integer
     from neural.files import write_atomically
     from neural.training.features import extract, fit_probes_to, probe_layers
     from neural.training.pretraining import load_pretrained
     from synthetic.store.versions import recorded_versions
 
+    check_integer("few_shot", arguments.few_shot, 0)
     run = load_pretrained(arguments.run / CHECKPOINT, device=arguments.device)
     train, test = (extract(run, split, stages=True) for split in (run.train, run.test))
-    labels = arguments.label or list(run.config.data.label_names)
+    known = run.config.data.label_names
+    for label in arguments.label or ():
+        check_choice("label", label, known)
+    labels = arguments.label or known
     scores, notes = {}, {}
     for label in labels:
         try:
@@ -301,4 +308,7 @@ def _read_head(folder):
 def _read_text(path):
     if not path.is_file():
         raise ValueError(f"config must be the config.json of a run, got {path}, which is not a file")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"config must be the config.json of a run, got {path}, which is not text") from None

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neural.checks import check_choice, check_integer
 from neural.data.images import ImageSplit
 from neural.measures.probes import few_shot_probe, knn_probe, linear_probe
 from neural.measures.spectra import centre, effective_rank
@@ -141,12 +142,10 @@ def probe_layers(
         training images where there are fewer),
         `few_shot`, `effective_rank` (centred training features).
     """
-    missing = [name for name in layers if name not in train.layers]
-    if missing or label not in train.labels:
-        raise ValueError(
-            f"layers must be among {', '.join(train.layers)} and label among {', '.join(train.labels)}, "
-            f"got {', '.join(layers)} and {label!r}"
-        )
+    check_integer("few_shot", few_shot, 0)
+    check_choice("label", label, train.labels)
+    for name in layers:
+        check_choice("layers", name, train.layers)
     known, known_test = train.labels[label] >= 0, test.labels[label] >= 0
     y, y_test = train.labels[label][known], test.labels[label][known_test]
     neighbours, shots = fit_probes_to(y, few_shot)

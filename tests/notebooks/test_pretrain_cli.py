@@ -211,3 +211,36 @@ def test_a_folder_that_cannot_be_written_and_a_divergence_give_one_line(tmp_path
     assert train(tmp_path / "b", "--lr", "1e30") == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 2 and "training diverged in epoch 1" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["probe", "RUN", "--label", "hat"], "label must be one of 'digit', .*, got 'hat'"),
+        (["probe", "RUN", "--few-shot", "-3"], "few_shot must be an integer >= 0, got -3"),
+        (["probe", "RUN", "--device", "cuda:99"], "'cuda:99' is not available: .*; choose 'cpu' or 'auto'"),
+        (["train", "--out", "RUN/config.json"], "out must be a folder, got .*config.json, which is a file"),
+        (["train", "--out", "b", "--config", "RUN/checkpoint.pt"], "config must be .*which is not text"),
+        (["train", "--out", "b", "--config", "RUN/history.json"], "is not a recipe of this version"),
+    ],
+)
+def test_wrong_words_about_a_run_give_one_line(tmp_path, capsys, words, message, trained):
+    assert main([word.replace("RUN", str(trained)) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and re.search(message, error), error
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    train(folder, "--epochs", "0")
+    return folder
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_a_folder_leaves_out_is_said_in_one_line(tmp_path, capsys):
+    pictures(tmp_path / "data", {"a": 4, "b": 4})
+    (tmp_path / "data" / "train" / "@eaDir").mkdir()
+    assert train_on(str(tmp_path / "data"), tmp_path / "run", "--epochs", "0") == 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "train: left out 1 that are not read: @eaDir" in error

@@ -10,6 +10,7 @@ from neural.models.heads import (
     FixedReweightingHead,
     FrozenGivenConfig,
     FrozenRandomConfig,
+    LinearConfig,
     MLPConfig,
     PCAConfig,
     PCAHead,
@@ -127,3 +128,20 @@ def test_bad_input_is_refused(make, message):
 def test_the_largest_representable_decay_is_accepted():
     head = FixedReweightingHead(487, 1.19)
     assert head.scales[-1] > 0
+
+
+def test_defaults_of_the_recipes():
+    assert ThresholdConfig().build(8, torch.Generator()).threshold.shape == (8,)
+    assert LinearConfig() == LinearConfig(32)
+    assert MLPConfig() == MLPConfig(64, 32, 1, False)
+
+
+def test_pca_head_finds_the_axes_of_a_nearly_collapsed_representation(seed):
+    """Variation of 1e-3 around 50: the round-off of a float32 mean of 20,000 rows is as large."""
+    h = torch.randn(20_000, 8, generator=generator(seed), dtype=torch.float64) * torch.arange(1, 9)
+    h = (50 + 1e-3 * h).float()
+    head = PCAHead(8, 1)
+    head.refresh(h)
+    expected = np.linalg.eigh(np.cov(h.double().numpy().T))[1][:, -1]
+    assert abs(head.axes[0].double().numpy() @ expected) > 1 - 1e-6
+    torch.testing.assert_close(head.mean.double(), h.double().mean(0), rtol=1e-6, atol=0)

@@ -90,7 +90,7 @@ def test_probes_of_layers(run):
     assert scores.keys() == {"h", "h_n"}
     assert scores["h"].keys() == {"linear", "knn", "few_shot", "effective_rank"}
     assert scores == probe_layers(train, test, "photo", ("h", "h_n"), few_shot=3, seed=1)
-    with pytest.raises(ValueError, match="layers must be among h, z, h_r, h_n"):
+    with pytest.raises(ValueError, match="layers must be one of 'h', 'z', 'h_r', 'h_n'"):
         probe_layers(train, test, "photo", ("logits",))
 
 

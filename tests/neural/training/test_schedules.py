@@ -148,3 +148,31 @@ def test_exact_inner_solves_before_each_step(parts):
 def test_bad_input_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_every_schedule_reports_the_loss_before_its_step(parts):
+    """The loss falls during the inner steps, so the one after them is another number."""
+    encoder, head, loss = parts
+    optimizers = {"head_optimizer": SGDConfig(0.05), "optimizer": SGDConfig(0.1)}
+    for schedule in (Joint(), Alternating(3, **optimizers), SlowSingle(), SlowOptimal()):
+        before = loss().item()
+        reported = schedule.start(encoder, head).step(loss)
+        assert reported.item() == before != loss().item() and not reported.requires_grad
+
+
+def test_slow_single_goes_on_from_its_state_within_an_epoch(parts):
+    encoder, head, loss = parts
+    stepper = SlowSingle(SGDConfig(0.01)).start(encoder, head)
+    for _ in range(2):
+        stepper.step(loss)
+    total = [value.clone() for value in stepper.state_dict()["total"].values()]
+    assert total[0].any()
+    resumed = SlowSingle(SGDConfig(0.01)).start(encoder, head)
+    resumed.load_state_dict(stepper.state_dict())
+    place = head.weight.detach().clone()
+    resumed.end_epoch([])
+    torch.testing.assert_close(head.weight.detach(), place - 0.01 * total[0])
+
+
+def test_defaults_are_those_of_the_paper_or_leave_the_problem_alone():
+    assert Alternating() == Alternating(5, 0.0, SGDConfig(0.01), True, SGDConfig(0.01, 0.0, 0.0))
