@@ -11,7 +11,7 @@ from theory.features.heads import (
     pre_head_weights,
 )
 from theory.features.model import FeatureModel, view_moments
-from theory.features.moments import moment_accuracy
+from theory.features.moments import moment_accuracy, moment_layer_weights
 from theory.features.penalties import PenalisedWeights, drop_penalty, drop_strength, penalised_weights
 from theory.features.sample_complexity import (
     Boundary,
@@ -73,6 +73,7 @@ __all__ = [
     "layer_weights",
     "learning_curve",
     "moment_accuracy",
+    "moment_layer_weights",
     "null_space_energy",
     "penalised_weights",
     "post_head_weights",

@@ -1,7 +1,7 @@
-r"""Accuracy of the averaging classifier from the second moments of any features.
+r"""What second moments alone determine: weights of balanced layers, and accuracy of the averaging classifier.
 
-The two classes have means :math:`\pm\mu` and one covariance S; the classifier is :math:`\mathrm{sign}(w\cdot x)` with
-:math:`w = \frac1n\sum_m y_m x_m`.
+For the accuracy, the two classes have means :math:`\pm\mu` and one covariance S, and the classifier is
+:math:`\mathrm{sign}(w\cdot x)` with :math:`w = \frac1n\sum_m y_m x_m`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,54 @@ import numpy as np
 import scipy
 
 from theory import checks
+from theory.features.spectral import spectral_minimizer
+
+_UNIT = 1e-8  # error of the length of a direction
+
+
+def moment_layer_weights(
+    cov, cross_cov, depth: int = 2, embed_dim: int | None = None, basis=None
+) -> np.ndarray:
+    r"""Weights after each balanced linear layer along any directions, for any second moments of the views.
+
+    At the minimum of the spectral contrastive loss :math:`M = W^TW` is `spectral_minimizer`, and the first l of L
+    balanced layers have the Gram matrix :math:`M^{l/L}`. Along a direction v the weight is
+    :math:`(v^TM^{l/L}v)^{1/2}`. It covers correlated features, anisotropic noise and moments that do not commute, and
+    equals `layer_weights` on the moments of a `FeatureModel`.
+    Source: derived (docs/derivations/one-law.md#any-second-moments).
+
+    Parameters
+    ----------
+    cov, cross_cov : (d, d) arrays
+        Second moments of the views, as in `spectral_minimizer` or from `view_moments`.
+    depth : int >= 1
+        Number of layers L, the head included.
+    embed_dim : int >= 1, optional
+        Number of outputs p; d by default.
+    basis : (d, k) array, optional
+        Directions of length 1 in its columns; the coordinate axes by default.
+
+    Returns
+    -------
+    (depth, k) array
+        Row l - 1 contains the weights after layer l.
+
+    Raises
+    ------
+    AssumptionError
+        As `spectral_minimizer`.
+    """
+    depth = checks.integer("depth", depth, 1)
+    gram = spectral_minimizer(cov, cross_cov, len(np.atleast_1d(cov)) if embed_dim is None else embed_dim)
+    basis = np.eye(len(gram)) if basis is None else checks.real("basis", basis)
+    if basis.ndim != 2 or len(basis) != len(gram) or basis.shape[1] == 0:
+        raise ValueError(f"basis must have shape ({len(gram)}, k) with k >= 1, got {basis.shape}")
+    if np.abs(np.linalg.norm(basis, axis=0) - 1).max() > _UNIT:
+        raise ValueError(f"basis must have columns of length 1, got {np.linalg.norm(basis, axis=0)}")
+    values, vectors = np.linalg.eigh(gram)
+    values = np.where(values > len(gram) * np.finfo(float).eps * values[-1], values, 0.0)
+    exponents = np.arange(1, depth + 1)[:, None] / depth
+    return np.sqrt(values**exponents @ (vectors.T @ basis) ** 2)
 
 
 def moment_accuracy(mean, cov, n):

@@ -179,7 +179,8 @@ def before_head_boundary(
     bar = np.sum(kept**2 * variance) / np.sum(kept * variance)
     before_wins = bool(weights[target] < bar * (1 - TIE))
     if loss == "inner":
-        return Boundary(*_inner_product_ends(model, target, vary, bar), before_wins, None)
+        lower, upper = _inner_product_ends(model, target, vary, bar)
+        return Boundary(lower, upper, before_wins, None)
     phi, variance, rho = model.phi[target], model.variance[target], model.retention[target]
     if vary == "alpha":
         power = 1 if model.two_sided else 2
@@ -206,7 +207,7 @@ def representation(model: FeatureModel, weights) -> np.ndarray:
     return weights
 
 
-def _inner_product_ends(model, target, vary, bar):
+def _inner_product_ends(model, target, vary, bar) -> tuple[float | None, float | None]:
     """Ends of the region in which feature `target` has a weight above `bar` under InfoNCE at temperature 1."""
     gram, sigma = np.array([bar**2]), np.array([model.sigma])
     if vary == "alpha":
@@ -228,8 +229,8 @@ def _inner_product_ends(model, target, vary, bar):
     )
     if least.fun >= 0:
         return None, None
-    ends = find_roots(lack, np.array([low, high]), np.full(2, least.x), name="boundary in phi")
-    return tuple(np.exp(ends).tolist())
+    lower, upper = find_roots(lack, np.array([low, high]), np.full(2, least.x), name="boundary in phi")
+    return float(np.exp(lower)), float(np.exp(upper))
 
 
 def _kept_weights(model, target, embed_dim, loss):

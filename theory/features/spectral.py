@@ -14,6 +14,8 @@ from theory.features.info_nce import inner_product_gram
 from theory.features.model import FeatureModel
 
 LOSSES = ("spectral", "inner")
+_ROUND_OFF = 1e-10  # relative asymmetry of a second moment that is symmetric by definition
+_MOST_ASYMMETRY = 0.5  # of a sampled cross moment: pairs of unrelated vectors have about 1
 
 TIE = 1e-12  # relative gap below which two eigenvalues count as equal
 
@@ -52,7 +54,9 @@ def spectral_minimizer(cov, cross_cov, embed_dim: int) -> np.ndarray:
     cov : (d, d) array
         Symmetric positive definite second moment of one view.
     cross_cov : (d, d) array
-        Symmetric cross moment of the two views; need not commute with `cov`.
+        Cross moment of the two views; it need not commute with `cov`. The loss depends on its symmetric part only,
+        so a sampled cross moment is symmetrised; it is refused if the antisymmetric part has more than half the norm
+        of the symmetric one.
     embed_dim : int >= 1
         Number of outputs p of the network.
 
@@ -194,9 +198,13 @@ def _moments(cov, cross_cov):
         raise ValueError(
             f"cov and cross_cov must have one shape (d, d), got shapes {cov.shape} and {cross_cov.shape}"
         )
-    for name, matrix in (("cov", cov), ("cross_cov", cross_cov)):
-        if np.abs(matrix - matrix.T).max() > 1e-10 * np.abs(matrix).max():
-            raise ValueError(
-                f"{name} must be symmetric, got a largest asymmetry of {np.abs(matrix - matrix.T).max():g}"
-            )
-    return (cov + cov.T) / 2, (cross_cov + cross_cov.T) / 2
+    if np.abs(cov - cov.T).max() > _ROUND_OFF * np.abs(cov).max():
+        raise ValueError(f"cov must be symmetric, got a largest asymmetry of {np.abs(cov - cov.T).max():g}")
+    symmetric, rest = (cross_cov + cross_cov.T) / 2, (cross_cov - cross_cov.T) / 2
+    share = np.linalg.norm(rest) / max(np.linalg.norm(symmetric), np.finfo(float).tiny)
+    if share > _MOST_ASYMMETRY:
+        raise ValueError(
+            f"cross_cov must be symmetric up to sampling error: the antisymmetric part may have at most "
+            f"{_MOST_ASYMMETRY:g} times the norm of the symmetric one, got {share:g} times"
+        )
+    return (cov + cov.T) / 2, symmetric

@@ -65,8 +65,9 @@ def test_an_optimiser_that_is_not_given_the_law_finds_it(model, outputs, seed):
 
 def test_two_layers_from_a_balanced_random_start_end_at_the_powers_of_the_weight(seed):
     rng, sample, tau = np.random.default_rng([seed, 9]), population(MODEL, 24), 0.5
-    left, values, right = np.linalg.svd(0.5 * rng.standard_normal((2, 2)))
-    first, second = np.sqrt(values)[:, None] * right, left * np.sqrt(values)
+    left, _, right = np.linalg.svd(rng.standard_normal((2, 2)))
+    root = np.sqrt([0.5, 0.8])
+    first, second = root[:, None] * right, left * root
 
     def velocity(_, flat):
         w1, w2 = flat.reshape(2, 2, 2)

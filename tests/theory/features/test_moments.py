@@ -1,8 +1,8 @@
-"""The accuracy from second moments against the exact law for Gaussian features and against simulation."""
+"""Weights and accuracy from second moments, against gradient flow, the exact law for Gaussian features, simulation."""
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
+from scipy.integrate import quad, solve_ivp
 
 import theory
 
@@ -96,3 +96,75 @@ def test_ends():
 def test_bad_input_is_named(mean, cov, n, message):
     with pytest.raises(ValueError, match=message):
         theory.moment_accuracy(mean, cov, n)
+
+
+def moments_that_do_not_commute(seed, d=3):
+    """Correlated features in anisotropic noise: the views share a part with covariance C, the rest is their own."""
+    rng = np.random.default_rng([seed, 11])
+    one, other = (np.linalg.qr(rng.standard_normal((d, d)))[0] for _ in range(2))
+    cross = one @ np.diag([0.6, 0.9, 1.3]) @ one.T
+    return cross + other @ np.diag([0.1, 0.5, 1.5]) @ other.T, cross
+
+
+@pytest.mark.parametrize("depth, outputs", [(2, 3), (2, 2), (3, 3)])
+def test_layer_weights_of_any_moments_are_the_end_of_the_flow(depth, outputs, seed):
+    """Balanced linear layers from a random start, all entries free; the law is not used."""
+    cov, cross = moments_that_do_not_commute(seed)
+    assert np.abs(cov @ cross - cross @ cov).max() > 0.01
+    rng = np.random.default_rng([seed, depth, outputs])
+    left, _, right = np.linalg.svd(rng.standard_normal((outputs, 3)), full_matrices=False)
+    root = np.diag(np.linspace(0.5, 0.8, outputs) ** (1 / depth))
+    layers = [root @ right, *[root] * (depth - 2), left @ root]
+    sizes = np.cumsum([layer.size for layer in layers])[:-1]
+
+    def split(flat):
+        return [part.reshape(layer.shape) for part, layer in zip(np.split(flat, sizes), layers, strict=True)]
+
+    def product(matrices, width):
+        for matrix in matrices:
+            width = matrix @ width
+        return width
+
+    def velocity(_, flat):
+        now = split(flat)
+        w = product(now, np.eye(3))
+        outer = -4 * w @ cross + 4 * w @ cov @ w.T @ w @ cov
+        rates = []
+        for i in range(depth):
+            behind = product(now[:i], np.eye(3))
+            ahead = product(now[i + 1 :], np.eye(now[i].shape[0]))
+            rates.append((ahead.T @ outer @ behind.T).ravel())
+        return -np.concatenate(rates)
+
+    flat = np.concatenate([layer.ravel() for layer in layers])
+    end = split(solve_ivp(velocity, (0, 3000), flat, "LSODA", rtol=1e-10, atol=1e-13).y[:, -1])
+    directions = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    reached = [np.linalg.norm(product(end[: i + 1], directions), axis=0) for i in range(depth)]
+    law = theory.moment_layer_weights(cov, cross, depth, outputs, directions)
+    np.testing.assert_allclose(law, reached, atol=2e-5)
+    powers = law[-1] ** (np.arange(1, depth + 1)[:, None] / depth)  # right on common axes only
+    assert np.abs(powers - reached).max() > 1e-3
+
+
+@pytest.mark.parametrize("outputs", [None, 2])
+def test_layer_weights_of_the_feature_model(outputs):
+    model = theory.FeatureModel([0.4, 0.8, 1.2], [0.1, 0.3, 1.0], 0.4, dim=5)
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5)))[0]
+    cov, cross = (rotation @ moment @ rotation.T for moment in (model.cov, model.cross_cov))
+    weights = theory.moment_layer_weights(cov, cross, 3, outputs, rotation)
+    np.testing.assert_allclose(weights[:, :3], theory.layer_weights(model, 3, outputs), atol=1e-7)
+    np.testing.assert_allclose(weights[:, 3:], 0, atol=1e-7)
+    axes = theory.moment_layer_weights(model.cov, model.cross_cov)
+    np.testing.assert_allclose(axes[:, :3], theory.layer_weights(model), atol=1e-14)
+
+
+def test_bad_directions_are_refused():
+    cov, cross = moments_that_do_not_commute(0)
+    with pytest.raises(ValueError, match=r"basis must have shape \(3, k\)"):
+        theory.moment_layer_weights(cov, cross, basis=np.eye(2))
+    with pytest.raises(ValueError, match="columns of length 1"):
+        theory.moment_layer_weights(cov, cross, basis=2 * np.eye(3))
+    with pytest.raises(ValueError, match="depth must be"):
+        theory.moment_layer_weights(cov, cross, depth=0)
+    with pytest.raises(ValueError, match="one shape"):
+        theory.moment_layer_weights(1.0, cross)
