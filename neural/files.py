@@ -1,10 +1,16 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and changed by one process at a time."""
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 Content = bytes | Callable[[BinaryIO], None]
 
@@ -46,6 +52,29 @@ def write_atomically(contents: Mapping[Path, Content], *, flush: bool = True) ->
     finally:
         for temporary in written.values():
             Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same folder waiting, from reading a file until it is written again.
+
+    The folder is made where missing. The hold ends with the process, however it ends. Where the system has no such
+    locks (Windows), nobody waits.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write_temporary(path: Path, content: Content, flush: bool) -> str:

@@ -41,8 +41,8 @@ def main(argv=None):
     Returns
     -------
     int
-        Exit status: 0 all well, 1 a notebook or a claim failed, 2 wrong usage, 130 interrupted or asked to end
-        (SIGTERM), 141 when nobody reads what is printed any more.
+        Exit status: 0 all well, 1 a notebook or a claim failed or a file could not be written, 2 wrong usage, 130
+        interrupted or asked to end (SIGTERM), 141 when nobody reads what is printed any more.
     """
     limit_threads()
     _prepare_process()
@@ -61,9 +61,12 @@ def main(argv=None):
             file=sys.stderr,
         )
         return 130
-    except BrokenPipeError:  # as in "projhead list | head"
+    except OSError as error:
         sys.stdout = open(os.devnull, "w")  # Python flushes it at its end
-        return 141
+        if isinstance(error, BrokenPipeError):  # as in "projhead list | head"
+            return 141
+        print(f"projhead: {error}", file=sys.stderr)  # a full disk, a file without permission
+        return 1
 
 
 def _prepare_process():
@@ -219,7 +222,11 @@ def _claims(arguments):
         entries.append(entry)
         table.show(number, entry, time.monotonic() - start)
         if ledger:
-            update_ledger([entry], papers, *ledger)
+            try:
+                update_ledger([entry], papers, *ledger)
+            except OSError as error:
+                print(f"the ledger is not changed any more: {error}", file=sys.stderr)
+                ledger = None
         if number < len(ids):
             report(number / len(ids), f"{number} of {len(ids)}")
     if arguments.json:

@@ -178,6 +178,8 @@ def _anchor(identifier):
 def update_ledger(entries: Sequence[dict], papers: Mapping[str, str], json_path: Path, md_path: Path) -> None:
     """Put entries into the ledger in place of older ones of the same claims; write both files, or neither.
 
+    Several processes may do this at the same time; each waits until the others are done.
+
     Parameters
     ----------
     entries : sequence of dict

@@ -1,8 +1,11 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
 from neural.files import write_atomically
+from synthetic.store.files import clone_root
 
 
 def names(folder):
@@ -46,3 +49,23 @@ def test_content_reaches_the_disk_before_the_file_takes_its_place(tmp_path, monk
     monkeypatch.setattr(os, "replace", lambda source, target: order.append("replace"))
     write_atomically({tmp_path / "a": b"1", tmp_path / "b": b"2"})
     assert order == ["fsync", "fsync", "replace", "replace"]
+
+
+COUNT = """
+import sys
+from pathlib import Path
+from neural.files import hold_folder, write_atomically
+
+path = Path(sys.argv[1])
+for _ in range(50):
+    with hold_folder(path.parent):
+        write_atomically({path: str(int(path.read_text()) + 1).encode()}, flush=False)
+"""
+
+
+def test_processes_that_hold_a_folder_lose_no_change_of_each_other(tmp_path):
+    (tmp_path / "count").write_text("0")
+    command = [sys.executable, "-c", COUNT, str(tmp_path / "count")]
+    processes = [subprocess.Popen(command, cwd=clone_root()) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert (tmp_path / "count").read_text() == "100"

@@ -229,6 +229,25 @@ def test_the_number_of_workers_reaches_the_sweeps_of_a_claim(clone, monkeypatch)
     assert effective_n_jobs(None) == 1
 
 
+def test_a_disk_that_fills_up_stops_the_ledger_and_not_the_claims(clone, monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(synthetic.claims.ledger, "update_ledger", full)
+    assert main(["claims", "--jobs", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "3 of 3 claims came out as declared" in printed.out
+    assert printed.err == "the ledger is not changed any more: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no device that is always full")
+def test_a_full_disk_under_the_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "notebooks.cli", "list"]
+        run = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (run.returncode, run.stderr) == (1, "projhead: [Errno 28] No space left on device\n")
+
+
 def test_claims_are_written_where_asked(clone, tmp_path):
     path = tmp_path / "some.json"
     assert main(["claims", "--jobs", "1", "--only", "gui", "--json", str(path)]) == 0
