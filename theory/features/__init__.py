@@ -12,7 +12,14 @@ from theory.features.heads import (
 )
 from theory.features.model import FeatureModel, view_moments
 from theory.features.moments import moment_accuracy, moment_layer_weights
-from theory.features.penalties import PenalisedWeights, drop_penalty, drop_strength, penalised_weights
+from theory.features.penalties import (
+    Advantage,
+    PenalisedWeights,
+    before_head_advantage,
+    drop_penalty,
+    drop_strength,
+    penalised_weights,
+)
 from theory.features.sample_complexity import (
     Boundary,
     before_head_boundary,
@@ -39,6 +46,7 @@ from theory.features.supervised import (
 from theory.features.threshold import ThresholdedLimit, ThresholdedPath, thresholded_limit, thresholded_path
 
 __all__ = [
+    "Advantage",
     "Bilevel",
     "Boundary",
     "Collapse",
@@ -57,6 +65,7 @@ __all__ = [
     "WeightDecay",
     "averaging_accuracy",
     "averaging_crossings",
+    "before_head_advantage",
     "before_head_boundary",
     "best_depth",
     "best_layer",

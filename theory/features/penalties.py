@@ -18,7 +18,7 @@ from theory import checks
 from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 from theory.features.schemes import SparseHead, WeightDecay
-from theory.features.spectral import TIE
+from theory.features.spectral import TIE, layer_weights
 
 _SMALLEST_KEPT = np.sqrt(
     2 / 3
@@ -134,6 +134,67 @@ def drop_strength(scheme: WeightDecay | SparseHead, retention: float, sigma: flo
         middle = (low + high) / 2
         low, high = (low, middle) if kept(middle) else (middle, high)
     return float(np.exp((low + high) / 2))
+
+
+class Advantage(NamedTuple):
+    """Advantage of probing before the head, log(N_after / N_before), and its slope in the strength of the penalty."""
+
+    value: float
+    slope: float
+
+
+def before_head_advantage(
+    model: FeatureModel, target: int, scheme: WeightDecay | SparseHead | None = None
+) -> Advantage:
+    r"""How much better feature j is learnt before the head than after it, and whether a larger penalty helps this.
+
+    :math:`G = \log N_j^{\mathrm{after}} - \log N_j^{\mathrm{before}}` compares the indicators of
+    `sample_complexity`; before is better where it is positive. The penalty costs :math:`P(c) = \kappa c^e`, with
+    :math:`e = 1` and :math:`\kappa = 2\sqrt{\lambda_1\lambda_2}` for weight decay, and :math:`e = 2/3` and
+    :math:`\kappa = 3\lambda_1^{1/3}(\lambda_2/2)^{2/3}` for the sparse head. The weights before the head go as
+    :math:`c^{e/2}`. With :math:`p_i(t)` the share of feature i in
+    :math:`\sum_i c_i^{2t}(\phi_i^2+\sigma^2)` and :math:`\delta_i = d\log c_i/d\kappa`,
+    :math:`dG/d\kappa = \sum_i (2p_i(1) - e\,p_i(e/2))\,\delta_i - (2-e)\,\delta_j`.
+
+    A penalty shrinks most the features of small :math:`\rho_i\phi_i^2s_i^{2-e}`. So the slope is negative for a very
+    strong target, as in Figure 3d of Xue et al. (ICLR 2024), where before the head is more beneficial under a smaller
+    weight decay, and positive for a target that is weak or disrupted: there this model says the opposite.
+    Source: derived (docs/derivations/sparse-head.md#before-or-after-the-head).
+
+    Parameters
+    ----------
+    model : FeatureModel
+    target : int
+        The feature j that the downstream label is, 0-based.
+    scheme : WeightDecay or SparseHead, optional
+        The penalty, a `SparseHead` without `head_decay`. By default a weight decay that vanishes.
+
+    Raises
+    ------
+    AssumptionError
+        If the target is not kept, or the penalty is not a single power of c.
+    """
+    target = model.feature(target)
+    if isinstance(scheme, SparseHead) and scheme.head > 0 and scheme.head_decay > 0:
+        raise AssumptionError(f"before_head_advantage needs a penalty that is a power of c, got {scheme}")
+    after = layer_weights(model, 1)[0] if scheme is None else penalised_weights(model, scheme).after
+    if after[target] == 0:
+        raise AssumptionError(f"feature {target} is not kept: neither representation contains it")
+    kept = after > 0
+    c, variance, target = after[kept], model.variance[kept], int(np.count_nonzero(kept[:target]))
+    growth, decay = model.retention[kept] * model.phi[kept] ** 2, variance**2
+    power = 2 / 3 if isinstance(scheme, SparseHead) and scheme.head > 0 else 1.0
+    pull = 4 * growth - 4 * decay * c**2  # kappa e c^(e-2) at the minimum, and 0 if the penalty vanishes
+    curvature = 4 * growth - 12 * decay * c**2 - (power - 1) * np.maximum(pull, 0.0)
+    rates = power * c ** (power - 2) / curvature
+
+    def log_radius_and_shares(t):
+        terms = variance * (c / c[target]) ** (2 * t)
+        return np.log(terms.sum()), terms / terms.sum()
+
+    (log_after, share_after), (log_before, share_before) = map(log_radius_and_shares, (1.0, power / 2))
+    slope = np.sum((2 * share_after - power * share_before) * rates) - (2 - power) * rates[target]
+    return Advantage(float(log_after - log_before), float(slope))
 
 
 class _Penalty(NamedTuple):

@@ -169,6 +169,72 @@ def test_the_eigenvalues_log_majorise_the_ordered_ratios(seed):
         assert np.all(np.cumsum(np.log(inside)) >= np.cumsum(np.log(ratio)) - 1e-6)
 
 
+def advantage_of(scheme, model, target):
+    found = theory.penalised_weights(model, scheme)
+    after, before = (theory.sample_complexity(model, w, target) for w in (found.after, found.before))
+    return np.log(after / before)
+
+
+@pytest.mark.parametrize("target", range(4))
+@pytest.mark.parametrize(
+    "scheme_at",
+    [
+        lambda kappa: theory.WeightDecay(0.02, (kappa / 2) ** 2 / 0.02),
+        lambda kappa: theory.SparseHead(0.02, 0.0, (kappa / 2) ** 2 / 0.02),
+        lambda kappa: theory.SparseHead(0.02, 2 * (kappa / (3 * np.cbrt(0.02))) ** 1.5),
+    ],
+    ids=["decay", "sparse scheme with decay only", "sparse"],
+)
+@pytest.mark.parametrize("kappa", [1e-3, 0.05])
+def test_advantage_and_its_slope_by_central_differences(scheme_at, kappa, target):
+    found = theory.before_head_advantage(MODEL, target, scheme_at(kappa))
+    assert found.value == pytest.approx(advantage_of(scheme_at(kappa), MODEL, target), abs=1e-11)
+    low, high = (advantage_of(scheme_at(kappa * (1 + side * 1e-4)), MODEL, target) for side in (-1, 1))
+    assert found.slope == pytest.approx((high - low) / (2e-4 * kappa), rel=1e-5)
+
+
+def test_advantage_at_a_vanishing_decay_is_the_limit():
+    for target in range(4):
+        limit = theory.before_head_advantage(MODEL, target)
+        small = theory.before_head_advantage(MODEL, target, theory.WeightDecay(1e-7, 1e-7))
+        np.testing.assert_allclose(small, limit, rtol=1e-5)
+
+
+def test_figure_3d_holds_for_a_strong_target_and_is_reversed_for_a_disrupted_or_weak_one():
+    """Before the head is better in all three; only for the strong target does a larger decay reduce this."""
+    others = theory.FeatureModel([1.0, 1.0, 1.0], [0.1, 0.2, 0.3], 0.4)
+    for change, sign in ((dict(phi=8.0), -1), (dict(alpha=0.8), 1), (dict(phi=0.05), 1)):
+        model = others.with_feature(0, **change)
+        value, slope = theory.before_head_advantage(model, 0)
+        assert value > 0 and np.sign(slope) == sign
+        weak, strong = (
+            theory.before_head_advantage(model, 0, theory.WeightDecay(kappa, kappa)).value
+            for kappa in (1e-6, 2e-4)
+        )
+        assert np.sign(strong - weak) == sign
+
+
+def test_exact_accuracy_follows_the_indicator_in_figure_3d():
+    """Gap of the averaging classifier at a weak and a stronger decay, for a strong and for a disrupted target."""
+    others = theory.FeatureModel([1.0, 1.0, 1.0], [0.1, 0.2, 0.3], 0.4)
+    for change, sign in ((dict(phi=2.5), -1), (dict(alpha=0.5), 1)):
+        model = others.with_feature(0, **change)
+        gaps = []
+        for decay in (1e-6, 0.02):
+            found = theory.penalised_weights(model, theory.WeightDecay(decay, decay))
+            assert np.all(found.after > 0)
+            before, after = theory.averaging_accuracy(model, [found.before, found.after], 0, 5)
+            gaps.append(before - after)
+        assert gaps[0] > 0 and np.sign(gaps[1] - gaps[0]) == sign
+
+
+def test_advantage_refuses_a_mixed_penalty_and_a_dropped_target():
+    with pytest.raises(theory.AssumptionError, match="power of c"):
+        theory.before_head_advantage(MODEL, 0, theory.SparseHead(0.1, 0.1, 0.1))
+    with pytest.raises(theory.AssumptionError, match="feature 0 is not kept"):
+        theory.before_head_advantage(MODEL, 0, theory.WeightDecay(10.0, 10.0))
+
+
 def test_the_penalty_is_the_least_over_the_split_of_the_weight():
     scheme = theory.SparseHead(LAMBDA1, LAMBDA2, MU)
     found = theory.penalised_weights(MODEL, scheme)
