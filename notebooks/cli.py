@@ -112,61 +112,97 @@ class UsageError(Exception):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="projhead",
-        description="What theory says about projection heads in contrastive learning, computed and checked.",
+        description="Computes what theory says about projection heads in contrastive learning, and checks it.",
+        epilog="'projhead COMMAND --help' explains the options of a command.",
     )
     parser.add_argument("--version", action="version", version=f"projhead {version('projhead')}")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    figures = commands.add_parser("figures", help="run notebooks and write their figures")
-    figures.set_defaults(command=_figures)
-    figures.add_argument("--profile", default="quick", help=f"size: {', '.join(PROFILES)} (quick)")
+    def add(name, function, help, description=""):
+        command = commands.add_parser(name, help=help, description=description or help)
+        command.set_defaults(command=function)
+        return command
+
+    figures = add(
+        "figures",
+        _figures,
+        "Run the notebooks and write their figures.",
+        "Run the notebooks from top to bottom and write each figure as PNG and SVG, with its numbers as JSON. "
+        "What was computed before is taken from the store, so an interrupted run goes on where it stopped.",
+    )
     figures.add_argument(
-        "--only", action="append", metavar="NAME", help="one notebook, such as 05; may repeat"
+        "--profile", default="quick", help=f"size of the computations: {', '.join(PROFILES)} (default: quick)"
     )
-    figures.add_argument("--jobs", type=int, metavar="N", help="worker processes (as many as cores)")
-    figures.add_argument("--seed", type=int, default=0, metavar="N", help="root seed (0)")
-    figures.add_argument("--device", default="cpu", help="where networks are trained (cpu)")
-    figures.add_argument("--out", type=Path, metavar="DIR", help="folder for figures (figures/ of the clone)")
-    figures.add_argument("--fresh", action="store_true", help="compute stored results again")
+    _add_only(figures, "NAME", "run this notebook only, such as 05")
+    _add_jobs_and_seed(figures)
+    figures.add_argument(
+        "--device", default="cpu", help="where networks are trained: cpu, cuda or auto (default: cpu)"
+    )
+    figures.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for the figures (default: figures/ in the clone)"
+    )
+    figures.add_argument("--fresh", action="store_true", help="compute again what is stored, and replace it")
 
-    claims = commands.add_parser("claims", help="hold every claim against its measurement")
-    claims.set_defaults(command=_claims)
+    claims = add(
+        "claims",
+        _claims,
+        "Measure what the claims state and compare it with theory.",
+        "Measure what each claim states and compare it with the prediction. A row is printed as soon as a claim is "
+        "measured, and replaces the row of this claim in figures/claims.json and CLAIMS.md; other rows stay.",
+    )
+    _add_only(claims, "ID", "measure this claim only")
+    _add_jobs_and_seed(claims)
     claims.add_argument(
-        "--only",
-        action="append",
-        metavar="ID",
-        help="one claim; may repeat; other entries of the ledger stay",
+        "--json", type=Path, metavar="FILE", help="write the rows of this run to a file as well"
     )
-    claims.add_argument("--jobs", type=int, metavar="N", help="worker processes (as many as cores)")
-    claims.add_argument("--seed", type=int, default=0, metavar="N", help="root seed (0)")
-    claims.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
 
-    train = commands.add_parser("train", help="pretrain one network on images")
+    train = add("train", _usage_checked(train_run), "Pretrain one network on images.")
     add_train_arguments(train)
-    train.set_defaults(command=_usage_checked(train_run))
 
-    probe = commands.add_parser("probe", help="read every layer of a pretrained network with probes")
+    probe = add("probe", _usage_checked(probe_run), "Measure the accuracy that probes reach on every layer.")
     add_probe_arguments(probe)
-    probe.set_defaults(command=_usage_checked(probe_run))
 
-    bench = commands.add_parser("bench", help="time the theory functions, the engine and the notebooks")
-    bench.set_defaults(command=_bench)
-    bench.add_argument("--only", choices=("theory", "engine", "notebooks"), help="one part")
-    bench.add_argument("--quick", action="store_true", help="less effort, nothing kept")
-    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the engine (cpu)")
-    bench.add_argument("--out", type=Path, metavar="DIR", help="folder for the timings (figures/bench/)")
+    bench = add(
+        "bench",
+        _bench,
+        "Time the functions of theory, the training of many networks at once, and the notebooks.",
+    )
+    bench.add_argument("--only", choices=("theory", "engine", "notebooks"), help="time this part only")
+    bench.add_argument("--quick", action="store_true", help="measure for a shorter time, and keep nothing")
+    bench.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks are trained (default: cpu)"
+    )
+    bench.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the timings (default: figures/bench/ in the clone)",
+    )
 
-    project_map = commands.add_parser(
-        "map", help="write docs/map.md: who states, claims, tests and draws what"
+    project_map = add(
+        "map", _map, "Write docs/map.md, which shows where each statement is claimed, tested and drawn."
     )
     project_map.add_argument(
-        "--check", action="store_true", help="write nothing; fail when the page is outdated"
+        "--check", action="store_true", help="write nothing, and fail when the page is outdated"
     )
-    project_map.set_defaults(command=_map)
 
-    listing = commands.add_parser("list", help="show the notebooks, profiles, presets and claims")
-    listing.set_defaults(command=_list)
+    add("list", _list, "Show the profiles, presets, notebooks and claims.")
     return parser
+
+
+def _add_only(command, metavar, help):
+    command.add_argument(
+        "--only", action="append", metavar=metavar, help=f"{help}; the option may be given several times"
+    )
+
+
+def _add_jobs_and_seed(command):
+    command.add_argument(
+        "--jobs", type=int, metavar="N", help="number of worker processes (default: one for each core)"
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="root of all random numbers (default: 0)"
+    )
 
 
 def _figures(arguments):

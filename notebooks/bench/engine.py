@@ -26,17 +26,19 @@ _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Config:
-    """Networks and batches of one size.
+    """Sizes of the networks and batches that are timed together.
 
     Attributes
     ----------
     name : str
     dim, width, embed_dim, batch : int
+        Input dimension, hidden width, output dimension and pairs in a batch.
     loss : str
+        A name in `peers.PLAIN`.
     members : int
-        Of the ensemble.
+        Number of networks in the ensemble.
     goals : dict of str to float
-        Of the measures that have one.
+        The goal of each measure that has one, by the name of the measure.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Config:
 
     @property
     def flops(self) -> float:
-        """Operations of the matrix products of one step of one network, the spectral loss in Gram form."""
+        """Floating-point operations of the matrix products in one step of one network; spectral loss in Gram form."""
         layers = 4 * self.batch * (2 * self.dim * self.width + 3 * self.width * self.embed_dim)
         if self.loss == "spectral":
             return layers + 8 * self.batch * self.embed_dim**2
@@ -58,25 +60,27 @@ class Config:
 
     @property
     def shape(self) -> Shape:
-        """As the engine takes it: Adam, float32."""
+        """The same sizes as the ensemble training takes them, with Adam in float32."""
         return Shape(
             self.dim, self.width, self.embed_dim, self.batch, steps=0, loss=self.loss, optimizer="adam"
         )
 
     @property
     def source(self) -> FeatureViews:
-        """Pairs of a feature model with as many features as dimensions."""
+        """Source of pairs: a feature model with as many features as dimensions."""
         return FeatureViews(FeatureModel(np.linspace(1, 0.5, self.dim), np.full(self.dim, 0.2), sigma=0.5))
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: rounds, and seconds of each variant in a round.
+    """How long to measure.
 
     Attributes
     ----------
     rounds : int
+        How often every variant is timed.
     seconds : float
+        Time for one variant in one round.
     """
 
     rounds: int = 5
@@ -119,11 +123,11 @@ class Variant:
     Attributes
     ----------
     run : callable
-        Takes the number of steps.
+        Called with the number of steps.
     networks : int
-        Trained at once.
+        Number of networks that are trained at once.
     threads : int
-        Of torch, while it runs.
+        Number of threads that torch may use while it runs.
     """
 
     run: Callable[[int], object]
@@ -133,7 +137,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Rates:
-    """Steps of single networks a second.
+    """Training steps of a single network per second.
 
     Attributes
     ----------
@@ -148,25 +152,26 @@ class Rates:
 def engine_measures(
     configs: tuple[Config, ...], effort: Effort, device: str = "cpu", busy: bool = False
 ) -> tuple[dict[str, Measure], dict[str, list]]:
-    """Gates, then rounds of all variants in turn, for each configuration.
+    """Check that results agree (`gates`), then time all variants in turn, for each configuration.
 
     Parameters
     ----------
     configs : tuple of Config
-        A configuration with a gate that is not passed is not timed.
+        A configuration whose results do not agree is not timed.
     effort : Effort
     device : {"cpu", "cuda"}
     busy : bool
-        Other jobs run on the machine: leave out what only an idle one can tell.
+        Whether other programs run on the machine. Measures that need an idle machine are left out then.
 
     Returns
     -------
     measures : dict of str to Measure
-        ``engine/<configuration>/<quantity>``, from rates in the same round. On the CPU: "ratio" (engine on all
-        cores, against one network at a time with torch's default threads, by the clock); "one thread" (both on
-        one thread, processor time); "over improved" (against a peer with Gram loss and fused Adam, one thread);
-        "share of mm" (operations a second on one thread, of those of torch.mm); with " own" where every member
-        has its own stream of data instead of sharing one. On CUDA all by the clock. And the rates themselves.
+        ``engine/<configuration>/<quantity>``. Every ratio is taken between rates of the same round. On the CPU they
+        are: "ratio" (the engine on all cores over one network at a time with torch's default number of threads,
+        by the clock); "one thread" (the same with one thread each, in processor time); "over improved" (over a
+        peer with Gram loss and fused Adam, on one thread); "share of mm" (operations per second on one thread,
+        as a share of those of torch.mm). The ending " own" means that every member draws its own data instead
+        of sharing them. On CUDA all ratios are by the clock. The rates themselves are measures too.
     gates : dict of configuration to list of Gate
     """
     measures, checked = {}, {}
@@ -216,7 +221,7 @@ def _quantities(config, effort, device, busy):
 
 
 def _rounds(config, effort, device, names):
-    """Rates of the named variants, in turn, in each round."""
+    """Rates of the named variants in each round; within a round they are timed one after the other."""
     variants = {name: variant for name, variant in _variants(config, device).items() if name in names}
     steps = {
         name: _steps(variant, effort.seconds, _block(config, device), device)
@@ -287,14 +292,14 @@ def _improved_peer(config, device):
 
 
 def _block(config, device):
-    """Steps whose batches the engine draws at a time."""
+    """Number of steps whose batches the engine draws at once."""
     return block_steps(config.shape.dim, config.batch, device)
 
 
 def _steps(variant, seconds, block, device):
-    """Steps that take about that long, but enough of them that the start of a run costs little; also the warm-up.
+    """Number of steps that takes about this long, and at least so many that the start of a run costs little.
 
-    In whole blocks, less the one batch of the final loss.
+    They fill whole blocks, less the one batch of the final loss. Finding the number also warms the variant up.
     """
     rate = 0.0
     for _ in range(2):
@@ -309,7 +314,7 @@ def _rates(variant, steps, device):
 
 
 def _mm_rates(seconds, device):
-    """Operations a second of torch.mm in float32, on one thread of the CPU or on the device."""
+    """Operations per second of torch.mm in float32, on one thread of the CPU or on the CUDA device."""
     size = 8192 if device == "cuda" else 1024
     generator = torch_generator(0, "mm", device=device)
     a, b, out = torch.randn(3, size, size, generator=generator, device=device).unbind()

@@ -1,4 +1,4 @@
-"""What must agree before anything is timed: gradients, members, and loss curves."""
+"""Comparisons that must agree before anything is timed: gradients, single members, and loss curves."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Gate:
     error : float
         Largest difference, relative to the largest entry.
     bound : float
+        Largest error that is accepted.
     """
 
     name: str
@@ -33,11 +34,11 @@ class Gate:
 
     @property
     def ok(self) -> bool:
-        """Whether the error, a number, is at most the bound."""
+        """Whether the error is at most the bound; not a number is not."""
         return self.error <= self.bound
 
     def text(self) -> str:
-        """One line."""
+        """The comparison in one line."""
         return (
             f"{self.name}: error {self.error:.1e}, bound {self.bound:.0e}{'' if self.ok else ', NOT PASSED'}"
         )
@@ -62,12 +63,12 @@ class Recorded:
         return self.source.dim
 
     def sample_pairs(self, n: int, generator: torch.Generator, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The two views of n pairs, as the source draws them."""
+        """Draw n pairs from the source, and remember their two views."""
         self.drawn.append(self.source.sample_pairs(n, generator, dtype))
         return self.drawn[-1]
 
     def batches(self, batch: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """What was drawn, in batches, the first `steps` of them."""
+        """The first `steps` batches of what was drawn."""
         x1, x2 = (torch.cat(views).split(batch) for views in zip(*self.drawn, strict=True))
         return zip(x1[:steps], x2[:steps], strict=True)
 
@@ -75,23 +76,23 @@ class Recorded:
 def gates(
     shape: Shape, source: FeatureViews, device: str, train: Callable[..., TrainResult] = train
 ) -> list[Gate]:
-    """Hold the engine against autograd and torch.optim, and a member in an ensemble against itself alone.
+    """Compare the engine with autograd and torch.optim, and a member of an ensemble with the same member alone.
 
     Parameters
     ----------
     shape : Shape
-        Its loss is a name in `peers.PLAIN`.
+        Its loss must be a name in `peers.PLAIN`.
     source : FeatureViews
     device : str
     train : callable
-        The engine.
+        The training that is checked.
 
     Returns
     -------
     list of Gate
-        Gradient in float64 against autograd of the plain loss (1e-12); every final weight of a member against a
-        run of its own (the same bits; on CUDA 1e-4); losses of 15 Adam steps in float64 against the plain loop
-        on the same batches (1e-10).
+        The gradient in float64 equals that of autograd on the plain loss (1e-12). The final weights of a member
+        equal those of the member trained alone (the same bits; on CUDA 1e-4). The losses of 15 Adam steps in
+        float64 equal those of the plain loop on the same batches (1e-10).
     """
     return [
         _gradient_gate(shape, source, device, train),

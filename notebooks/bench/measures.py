@@ -15,12 +15,13 @@ class Measure:
     Attributes
     ----------
     value, low, high : float
-        Median, smallest and largest.
+        Median, smallest and largest measurement.
     unit : str
         Empty for a ratio.
     goal : float, optional
+        Value to be reached.
     less_is_better : bool
-        The goal is an upper bound, as of a time, and not a lower one, as of a rate.
+        Whether the goal is an upper bound (of a time) instead of a lower bound (of a rate).
     """
 
     value: float
@@ -49,13 +50,13 @@ class Measure:
 
     @property
     def short_of_goal(self) -> bool:
-        """Whether there is a goal and the median does not reach it."""
+        """Whether there is a goal that the median does not reach."""
         if self.goal is None:
             return False
         return self.value > self.goal if self.less_is_better else self.value < self.goal
 
     def moved_from(self, old: Measure) -> str:
-        """Change against an older measurement, in words; empty where the spreads overlap.
+        """Describe the change since an older measurement; empty where the two spreads overlap.
 
         Parameters
         ----------
@@ -67,7 +68,7 @@ class Measure:
         return f"{word}: {number(old.value)} -> {number(self.value)} {self.unit}".rstrip()
 
     def text(self) -> str:
-        """Median, spread and goal: ``8.9 [8.7 to 9.1] of 8.5``, with ``!`` where the goal is not reached."""
+        """Median, spread and goal, such as ``8.9 [8.7 to 9.1] of 8.5``; ``!`` follows a goal that is not reached."""
         spread = "" if self.low == self.high else f" [{number(self.low)} to {number(self.high)}]"
         goal = "" if self.goal is None else f" of {number(self.goal)}{'!' * self.short_of_goal}"
         return number(self.value) + spread + goal
@@ -81,7 +82,7 @@ class Measure:
 
 
 def number(value: float) -> str:
-    """Three digits, without an exponent above a thousandth.
+    """Write a number with three digits, without an exponent between 0.0001 and 10 million.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Seconds that each notebook's numbers took, read from its figures."""
+"""Time that the numbers of each notebook took, read from the JSON files of its figures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _SPREAD = 0.25  # single runs: a change within a quarter is not worth a line
 
 
 def notebook_measures(folder: Path) -> dict[str, Measure]:
-    """Seconds per notebook and panel of one profile.
+    """Read the seconds of each notebook and figure of one profile.
 
-    Panels of one computation carry the same seconds; these count once in the total.
+    Figures of one computation record the same seconds, which count once in the total.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Of the figures' JSON files.
+        Folder of the JSON files.
 
     Returns
     -------
@@ -41,13 +41,14 @@ def notebook_measures(folder: Path) -> dict[str, Measure]:
 
 
 def slowest(measures: dict[str, Measure], count: int = 5) -> list[str]:
-    """A line for each of the slowest notebooks: its seconds and where they went.
+    """Describe each of the slowest notebooks in a line: its seconds, and what they were spent on.
 
     Parameters
     ----------
     measures : dict of str to Measure
-        Of `notebook_measures`.
+        Result of `notebook_measures`.
     count : int
+        How many notebooks to describe.
     """
     totals, parts = {}, {}
     for key, measure in measures.items():

@@ -1,4 +1,4 @@
-"""All timings in one table and one file, held against the file of last time."""
+"""Timings as a table and as a file, compared with the file of the last run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUSY = 0.5
 
 
 def machine(device: str) -> dict:
-    """What the timings depend on beside the code: processor, cores, load before the start, versions, device.
+    """Record what the timings depend on beside the code: processor, cores, load before the start, versions, device.
 
     Parameters
     ----------
@@ -40,23 +40,23 @@ def machine(device: str) -> dict:
 
 
 def busy_warning(load: float) -> str:
-    """A warning when other jobs ran before the start; empty otherwise.
+    """Text of a warning where other programs ran before the start; empty otherwise.
 
     Parameters
     ----------
     load : float
-        Load average.
+        Load average of the last minute.
     """
     if load <= BUSY:
         return ""
     return (
-        f"load average {load:.2f} before the start, other jobs run here: the engine is timed on one thread only, "
-        "and nothing is kept"
+        f"the load average is {load:.2f} before the start, so other programs run here: the engine is timed on one "
+        "thread only, and nothing is kept"
     )
 
 
 def tables(measures: dict[str, Measure]) -> str:
-    """A block for each row of each group of measures, whose names are ``<group>/<row>/<quantity>``.
+    """Format measures as text, with a block for each row of each group.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def tables(measures: dict[str, Measure]) -> str:
 
 
 def moved(new: dict[str, Measure], old: dict[str, Measure]) -> list[str]:
-    """A line for every measure whose spread does not overlap the one of last time.
+    """Describe every measure whose spread does not overlap that of the last run, one line each.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def moved(new: dict[str, Measure], old: dict[str, Measure]) -> list[str]:
 
 
 def read_measures(path: Path) -> dict[str, Measure]:
-    """Measures of a file of timings; none where there is no file.
+    """Read the measures of a file of timings; none where there is no file.
 
     Parameters
     ----------

@@ -13,22 +13,23 @@ POINTS = 1000
 
 
 def theory_measures(seed: int = 0, repeats: int = 5) -> dict[str, Measure]:
-    """Time ridge, hinge, logistic, hard margin and two gains on random points, in processor microseconds.
+    """Time the accuracies of ridge, hinge, logistic and hard margin and two gains, in microseconds of the processor.
 
-    Points: sample ratio .2 to 30, signal norm .2 to 3, 1 + kappa .05 to 20, penalty 1e-8 to 100, all log-uniform;
-    hard margin at shares .05 to .99 of the separability threshold; augmentation .2 to 3.
+    The points are random and log-uniform: sample ratio from 0.2 to 30, signal norm from 0.2 to 3, 1 + kappa from
+    0.05 to 20, penalty from 1e-8 to 100, standard deviation of the augmentation from 0.2 to 3. The hard margin is
+    timed at 0.05 to 0.99 of the separability threshold.
 
     Parameters
     ----------
     seed : int
     repeats : int >= 1
-        Calls with all points.
+        How often the call with all points is timed.
 
     Returns
     -------
     dict of str to Measure
-        ``theory/<function>/per point``: one call with 1,000 points, divided by 1,000, against its goal;
-        ``theory/<function>/one point``: a call with one point, over random points.
+        ``theory/<function>/per point`` is the time of a call with 1,000 points divided by 1,000, and has a goal.
+        ``theory/<function>/one point`` is the time of a call with a single point.
     """
     measures = {}
     for name, goal, function, arguments in _tasks(np.random.default_rng([seed, 4])):
