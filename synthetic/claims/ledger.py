@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neural.files import write_atomically
+from neural.files import hold_folder, write_atomically
 from synthetic.claims.rule import FALSE_ALARM, LEDGER_COMPARISONS, MIN_POWER, MIN_RESOLUTION
 
 _MEANINGS = {
@@ -190,11 +190,10 @@ def update_ledger(entries: Sequence[dict], papers: Mapping[str, str], json_path:
     json_path, md_path : pathlib.Path
         The entries, from which the new ones are merged, and the page that is made from all of them.
     """
-    known = {entry["id"]: entry for entry in read_entries(json_path)} | {
-        entry["id"]: entry for entry in entries
-    }
-    merged = [known[identifier] for identifier in papers if identifier in known]
-    write_atomically({json_path: entries_json(merged), md_path: entries_markdown(merged, papers)})
+    with hold_folder(json_path.parent):
+        known = {entry["id"]: entry for entry in [*read_entries(json_path), *entries]}
+        merged = [known[identifier] for identifier in papers if identifier in known]
+        write_atomically({json_path: entries_json(merged), md_path: entries_markdown(merged, papers)})
 
 
 def read_entries(path: Path) -> list[dict]:

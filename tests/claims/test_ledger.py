@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -132,3 +133,17 @@ def test_page_shows_untrained_networks_and_the_quantity():
     page = entries_markdown([entry], PAPERS).decode()
     assert re.search(r"- Untrained networks: \S+ ± 0.00\d+ \(rejected\)\.", page)
     assert "| > 0 | difference of accuracies: 0.5 ± 0.00" in page
+
+
+def test_runs_at_the_same_time_lose_no_entry_of_each_other(tmp_path):
+    entry = measured()
+    papers = {f"{run} {number}": "paper" for run in "ab" for number in range(20)}
+    paths = tmp_path / "claims.json", tmp_path / "CLAIMS.md"
+
+    def update(run):
+        for number in range(20):
+            update_ledger([entry | {"id": f"{run} {number}"}], papers, *paths)
+
+    with ThreadPoolExecutor(2) as runs:
+        list(runs.map(update, "ab"))
+    assert [entry["id"] for entry in read_entries(paths[0])] == list(papers)
