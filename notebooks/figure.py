@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import math
+import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +62,8 @@ def default_out():
 def save_figure(fig, name, *, data, parameters, seeds, profile, seconds, out=None, device="cpu"):
     """Write a figure as PNG and SVG and its numbers as JSON, all three or none.
 
-    The same figure, numbers and versions give the same bytes; only ``seconds`` in the JSON differs.
+    The same figure, numbers and versions give the same bytes; only ``seconds`` in the JSON differs. Where nothing else
+    differs from the files that are there, they stay as they are, unless ``$PROJHEAD_FRESH`` is set to 1.
 
     Parameters
     ----------
@@ -108,14 +110,27 @@ def save_figure(fig, name, *, data, parameters, seeds, profile, seconds, out=Non
     }
     stem = Path(out or default_out()) / profile / name
     png = stem.with_name(f"{name}.png")
-    write_atomically(
-        {
-            png: _render(fig, "png", {"Software": None}),
-            stem.with_name(f"{name}.svg"): _render(fig, "svg", {"Date": None}),
-            stem.with_name(f"{name}.json"): (json.dumps(record, indent=1, allow_nan=False) + "\n").encode(),
-        }
-    )
+    drawings = {
+        png: _render(fig, "png", {"Software": None}),
+        stem.with_name(f"{name}.svg"): _render(fig, "svg", {"Date": None}),
+    }
+    numbers = stem.with_name(f"{name}.json")
+    if os.environ.get("PROJHEAD_FRESH") == "1" or not _is_there(drawings, numbers, record):
+        content = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+        write_atomically({**drawings, numbers: content})
     return png
+
+
+def _is_there(drawings, numbers, record):
+    """Whether these drawings and, but for the time they took, these numbers are in their files already."""
+    try:
+        same = all(path.read_bytes() == content for path, content in drawings.items())
+        return (
+            same
+            and json.loads(numbers.read_text(encoding="utf-8")) | {"seconds": record["seconds"]} == record
+        )
+    except (OSError, ValueError):
+        return False
 
 
 def _check_file_name(argument, value):
