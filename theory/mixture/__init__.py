@@ -6,19 +6,19 @@ from theory.mixture.downstream.accuracy import (
     accuracy_limits,
     downstream_accuracy,
     downstream_overlaps,
-    misaligned_accuracy,
     penalty_from_alpha,
     penalty_from_c,
-    spiked_accuracy,
 )
+from theory.mixture.downstream.after_projector import accuracy_after_projector
 from theory.mixture.downstream.closed_forms import (
     averaging_projector_accuracy,
     multiclass_ridge_accuracy,
-    spectrum_accuracy,
 )
 from theory.mixture.downstream.hard_margin import separability_signal, separability_threshold
 from theory.mixture.downstream.losses import MarginProx
 from theory.mixture.downstream.slopes import expansion_slope, optimal_penalty, penalty_slope, reversal_onset
+from theory.mixture.downstream.spectrum import misaligned_accuracy, spectrum_accuracy, spiked_accuracy
+from theory.mixture.projector.anisotropic import anisotropic_metric
 from theory.mixture.projector.classes import common_mean_gain, contrast_gain
 from theory.mixture.projector.cosine import (
     cosine_expands,
@@ -51,7 +51,9 @@ __all__ = [
     "Metric",
     "ModeWeights",
     "Overlaps",
+    "accuracy_after_projector",
     "accuracy_limits",
+    "anisotropic_metric",
     "averaging_projector_accuracy",
     "barlow_twins_gain",
     "class_positive_metric",

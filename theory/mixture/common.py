@@ -8,12 +8,9 @@ import scipy
 from theory import checks
 from theory.checks import AssumptionError
 
-NOT_COVERED = {
-    "bias": "a bias term",
-    "class_balance": "unequal class frequencies",
-    "noise_covariance": "anisotropic noise",
-}
+NOT_COVERED = {"noise_covariance": "anisotropic noise is the spectrum of `spectrum_accuracy`, and is"}
 
+MEANS = ("simplex", "orthogonal")
 VIEWS = ("both", "clean anchor", "clean negatives")
 
 _REACH = 9.5  # standard deviations of the signal coordinate that are integrated: P(|G| > 9.5) = 2e-21
@@ -43,6 +40,21 @@ def check_sigma(value) -> np.ndarray:
 def check_sample_ratio(value) -> np.ndarray:
     """`sample_ratio` as a finite array > 0."""
     return checks.in_range("sample_ratio", value, 0.0, open_low=True)
+
+
+def centred_norm(signal_norm, classes: int, means):
+    """Norm of the class means about their common mean: r for a simplex, r (1 - 1/K)^(1/2) for means r e_k."""
+    if checks.choice("means", means, MEANS) == "simplex":
+        return signal_norm
+    return signal_norm * np.sqrt(1 - 1 / classes)
+
+
+def check_penalty(value, *, open_low=False) -> np.ndarray:
+    """`penalty` as an array >= 0 (> 0 if `open_low`); infinity allowed."""
+    array = checks.numeric("penalty", value)
+    if checks.some(~(array > 0)) if open_low else checks.some(~(array >= 0)):
+        raise ValueError(f"penalty must lie in {'(' if open_low else '['}0, inf], got {checks.show(array)}")
+    return array
 
 
 def view_variances(sigma, views):
@@ -75,9 +87,7 @@ def refuse_not_covered(arguments: dict) -> None:
     """Raise AssumptionError for an argument that the equations do not cover, TypeError for any other."""
     for name in arguments:
         if name in NOT_COVERED:
-            raise AssumptionError(
-                f"{name}: {NOT_COVERED[name]} is not covered by the asymptotic equations here"
-            )
+            raise AssumptionError(f"{name}: {NOT_COVERED[name]} not covered here")
         raise TypeError(f"unexpected argument {name!r}")
 
 

@@ -14,18 +14,26 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.mixture.common import check_sample_ratio, check_signal_norm, cost_of, flatten, refuse_not_covered
-from theory.mixture.downstream.closed_forms import ridge_overlaps
+from theory.checks import AssumptionError
+from theory.mixture.common import (
+    check_penalty,
+    check_sample_ratio,
+    check_signal_norm,
+    cost_of,
+    flatten,
+    refuse_not_covered,
+)
+from theory.mixture.downstream.closed_forms import ridge_solution
 from theory.mixture.downstream.hard_margin import (
     hard_margin_overlaps,
     separability_signal,
     shrunk_hard_margin_cosine,
 )
-from theory.mixture.downstream.losses import FromProx, Hinge, Logistic
+from theory.mixture.downstream.losses import FromProx, Hinge, Logistic, Square
 from theory.mixture.downstream.system import Problem, solve
 
 CLASSIFIERS = ("ridge", "logistic", "hinge", "hard-margin", "averaging")
-_LOSSES = {"logistic": Logistic(), "hinge": Hinge()}
+_LOSSES = {"ridge": Square(), "logistic": Logistic(), "hinge": Hinge()}
 
 
 class Overlaps(NamedTuple):
@@ -43,20 +51,33 @@ class Overlaps(NamedTuple):
     noise: np.ndarray
 
 
-def downstream_accuracy(classifier, signal_norm, sample_ratio, kappa, penalty=None, **not_covered):
+def downstream_accuracy(
+    classifier,
+    signal_norm,
+    sample_ratio,
+    kappa,
+    penalty=None,
+    *,
+    bias=False,
+    class_balance=0.5,
+    label_noise=0.0,
+    **not_covered,
+):
     r"""Test accuracy as n, p go to infinity with n/p fixed.
 
-    Ridge and averaging in closed form, hard margin by one scalar equation, any convex loss by the system
+    Ridge and averaging are closed forms, the hard margin is one scalar equation, and any convex loss is the system
     :math:`s(\lambda c+Q) = r\bar e`, :math:`\sigma\sqrt\delta(\lambda+Q) = \nu`, :math:`\gamma\delta(\lambda+Q) = 1`,
-    :math:`c = (1+\kappa)^{-2}`, whose moments are over the proximal map at step :math:`\gamma`; residuals relative to
-    each equation's terms are at most 1e-12.
+    :math:`c = (1+\kappa)^{-2}`, whose moments are over the proximal map at the step :math:`\gamma`. Residuals relative
+    to each equation's terms are at most 1e-12. With label noise or a bias b the margin of a training input of class y
+    is :math:`t(sr+yb)+\rho G`, where t = -1 for a wrong label, and :math:`E[yte] = 0` determines b.
 
-    Conversions to this penalty (see `penalty_from_c`, `penalty_from_alpha`): scikit-learn's
+    To convert to this penalty (see `penalty_from_c`, `penalty_from_alpha`): scikit-learn's
     ``LogisticRegression(C)`` and ``LinearSVC(C, loss="hinge")`` have :math:`\lambda = 1/(nC)`, ``Ridge(alpha)`` has
-    :math:`\lambda = \alpha/n`; always with ``fit_intercept=False``. The rescaled projector A/(1+kappa) has the penalty
-    :math:`\lambda(1+\kappa)^2`.
+    :math:`\lambda = \alpha/n`; always with ``fit_intercept`` as `bias`. The rescaled projector A/(1+kappa) has the
+    penalty :math:`\lambda(1+\kappa)^2`. Mind that `projector_gain` returns :math:`1+\kappa`.
 
-    Source: derived (docs/derivations/downstream-system.md#reduction-to-two-numbers).
+    Source: derived (docs/derivations/downstream-system.md#reduction-to-two-numbers and, for bias and label noise,
+    docs/derivations/downstream-system.md#bias-class-frequencies-and-wrong-labels).
 
     Parameters
     ----------
@@ -69,8 +90,15 @@ def downstream_accuracy(classifier, signal_norm, sample_ratio, kappa, penalty=No
     kappa : float or array, > -1
         Expansion (> 0) or shrinkage (< 0) of the signal direction; infinity allowed.
     penalty : float or array, >= 0
-        :math:`\lambda`, at most 1e4 for "logistic"; refused for "hard-margin" and "averaging". 0 means the limit from
-        above (smallest interpolator, largest margin where the data separate), refused for a proximal map.
+        :math:`\lambda`, refused for "hard-margin" and "averaging". 0 means the limit from above (smallest
+        interpolator, largest margin where the data separate), refused for a proximal map, a bias and label noise.
+        Infinity means averaging. Between 1e4 and infinity the logistic loss may not converge.
+    bias : bool
+        Whether the classifier has an unpenalised bias.
+    class_balance : float or array, in (0, 1)
+        Frequency of the first class. Without a bias the accuracy does not depend on it, because the means are opposite.
+    label_noise : float or array, in [0, 0.5)
+        Probability that a training label is wrong; test labels are right.
 
     Returns
     -------
@@ -81,8 +109,7 @@ def downstream_accuracy(classifier, signal_norm, sample_ratio, kappa, penalty=No
     ValueError
         If an argument is outside its range.
     AssumptionError
-        If a hard margin is asked for where the data are not separable, or a case that is not covered (bias,
-        class_balance, noise_covariance).
+        If a hard margin is asked for where the data are not separable, or a case that is not covered.
     ConvergenceError
         If the equations are not solved to 1e-12.
 
@@ -93,78 +120,31 @@ def downstream_accuracy(classifier, signal_norm, sample_ratio, kappa, penalty=No
     0.8077
     """
     refuse_not_covered(not_covered)
-    shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
-    signals, noise = _flat_overlaps(classifier, *flat)
-    return np.reshape(_accuracy(flat[0], signals, noise), shape)[()]
+    if not bias and isinstance(label_noise, float | int) and label_noise == 0:
+        _check_balance(class_balance)
+        shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
+        signals, noise = _flat_overlaps(classifier, *flat)
+        return np.reshape(_accuracy(flat[0], signals, noise), shape)[()]
+    shape, (r, delta, c, lam, flips, balance) = _arguments(
+        classifier,
+        signal_norm,
+        sample_ratio,
+        kappa,
+        penalty,
+        label_noise=_check_flips(label_noise),
+        class_balance=_check_balance(class_balance),
+    )
+    return np.reshape(_imperfect_accuracy(classifier, r, delta, c, lam, flips, balance, bias), shape)[()]
 
 
 def downstream_overlaps(classifier, signal_norm, sample_ratio, kappa, penalty=None) -> Overlaps:
     r"""Overlap and noise of the classifier, :math:`\beta = (I+\kappa uu^\top)w`.
 
-    Arguments and errors as in `downstream_accuracy`. The hard margin is scaled to margins of at least 1; averaging,
-    whose scale is arbitrary, by :math:`(1+\kappa)^{-2}`.
+    Arguments and errors are those of `downstream_accuracy`, without bias and label noise. The hard margin is scaled to
+    margins of at least 1; averaging and an infinite penalty, whose scale is arbitrary, by :math:`(1+\kappa)^{-2}`.
     """
     shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
     return Overlaps(*(np.reshape(part, shape)[()] for part in _flat_overlaps(classifier, *flat)))
-
-
-def spiked_accuracy(classifier, strengths, sample_ratio, kappas, penalty=None):
-    r"""Accuracy after :math:`A = I+\sum_k\kappa_ku_ku_k^\top` when :math:`\mu = \sum_kr_ku_k`.
-
-    Parameters
-    ----------
-    classifier : {"ridge", "logistic", "hinge", "averaging"} or MarginProx
-    strengths : (..., k) array, >= 0
-        :math:`r_k`. A part of the mean outside all spikes is one more spike with kappa 0.
-    sample_ratio, penalty : float or array
-        Broadcast against the leading shape.
-    kappas : (..., k) array, > -1
-
-    Returns
-    -------
-    float, or an array of the leading shape
-
-    Source: derived (docs/derivations/downstream-system.md#spikes).
-    """
-    checked = _known(classifier)
-    if checked == "hard-margin":
-        raise ValueError(
-            "classifier must be a convex loss or 'averaging' for several spikes, got 'hard-margin'"
-        )
-    strengths, costs = np.broadcast_arrays(
-        checks.in_range("strengths", np.atleast_1d(strengths), 0.0), cost_of(np.atleast_1d(kappas))
-    )
-    delta, lam = check_sample_ratio(sample_ratio), _penalty_of(classifier, penalty)
-    shape = np.broadcast_shapes(strengths.shape[:-1], delta.shape, lam.shape)
-    k = strengths.shape[-1]
-    rows = [np.broadcast_to(a, (*shape, k)).reshape(-1, k) for a in (strengths, costs)]
-    delta, lam = (np.broadcast_to(a, shape).ravel() for a in (delta, lam))
-    if isinstance(checked, str) and checked == "averaging":
-        kept = 1 / np.maximum(rows[1], 1e-300)
-        overlaps, noise = kept, 1 / np.sqrt(delta)
-    else:
-        overlaps, noise = _spiked(checked, *rows, delta, lam)
-    squared = rows[0] ** 2
-    along = np.sum(squared * overlaps, 1)
-    length = np.sqrt(np.sum(squared * overlaps**2, 1) + noise**2)
-    return np.reshape(scipy.special.ndtr(along / length), shape)[()]
-
-
-def misaligned_accuracy(classifier, signal_norm, sample_ratio, kappa, cosine, penalty=None):
-    r"""Accuracy when the projector's direction makes an angle with the mean, :math:`\cos(u, \mu)` = `cosine`.
-
-    Two spikes: the projector's direction holds :math:`r\cos`, the rest of the mean has kappa 0. Too much expansion
-    hurts. Averaging, :math:`q = (1+\kappa)^2`, :math:`\omega` the cosine:
-    :math:`\Phi(r(\omega^2q+1-\omega^2)/(\omega^2q^2+1-\omega^2+1/(\delta r^2))^{1/2})`, best at
-    :math:`q = 1+1/(\delta r^2(1-\omega^2))`.
-
-    Source: derived (docs/derivations/downstream-system.md#spikes).
-    """
-    r, omega = check_signal_norm(signal_norm), checks.in_range("cosine", cosine, 0.0, 1.0)
-    kappa = np.asarray(kappa, dtype=float)
-    r, omega, kappa = np.broadcast_arrays(r, omega, kappa)
-    strengths = np.stack([r * omega, r * np.sqrt(1 - omega**2)], -1)
-    return spiked_accuracy(classifier, strengths, sample_ratio, np.stack([kappa, 0 * omega], -1), penalty)
 
 
 class Limits(NamedTuple):
@@ -213,28 +193,30 @@ def penalty_from_alpha(alpha, samples):
     return (alpha / samples)[()]
 
 
-def _arguments(classifier, signal_norm, sample_ratio, kappa, penalty):
+def _arguments(classifier, signal_norm, sample_ratio, kappa, penalty, **others):
     shape, *flat = flatten(
         signal_norm=check_signal_norm(signal_norm),
         sample_ratio=check_sample_ratio(sample_ratio),
         kappa=cost_of(kappa),
-        penalty=_penalty_of(classifier, penalty),
+        penalty=penalty_of(classifier, penalty),
+        **others,
     )
     return shape, flat
 
 
-def _penalty_of(classifier, penalty):
-    known = _known(classifier)
-    if isinstance(known, str) and known in ("hard-margin", "averaging"):
+def penalty_of(classifier, penalty):
+    """`penalty` as an array, checked; 0 for a classifier that has none."""
+    if is_named(known_classifier(classifier), "hard-margin", "averaging"):
         if penalty is not None:
-            raise ValueError(f"penalty must be left out for {known!r}, which has none, got {penalty!r}")
+            raise ValueError(f"penalty must be left out for {classifier!r}, which has none, got {penalty!r}")
         return np.zeros(())
     if penalty is None:
         raise ValueError("penalty must be given, a number >= 0, for a classifier that has one")
-    return checks.in_range("penalty", penalty, 0.0, open_low=not isinstance(known, str))
+    return check_penalty(penalty, open_low=not isinstance(classifier, str))
 
 
-def _known(classifier):
+def known_classifier(classifier):
+    """`classifier`, if it is one that theory covers."""
     if isinstance(classifier, str):
         return checks.choice("classifier", classifier, CLASSIFIERS)
     if not callable(getattr(classifier, "prox", None)):
@@ -245,46 +227,78 @@ def _known(classifier):
     return classifier
 
 
-def _flat_overlaps(classifier, r, delta, c, lam):
-    """s and sigma for flat arrays."""
-    if isinstance(classifier, str):
-        if classifier == "averaging":
-            return r, c / np.sqrt(delta)
-        if classifier == "hard-margin":
-            return hard_margin_overlaps(r, delta, c)
-        if classifier != "ridge":
-            return _with_separable(classifier, r, delta, c, lam)
-    overlaps, noise = _spiked(classifier, r[:, None], c[:, None], delta, lam)
-    return r * overlaps[:, 0], noise
-
-
-def _with_separable(classifier, r, delta, c, lam):
-    """Logistic or hinge; without a penalty the largest margin wherever one exists."""
-    margin = lam == 0
-    if margin.any():
-        margin &= (delta <= 2) | (r > separability_signal(delta))
-    if not margin.any():
-        overlaps, noise = _spiked(classifier, r[:, None], c[:, None], delta, lam)
-        return r * overlaps[:, 0], noise
-    signals, noise = np.empty_like(r), np.empty_like(r)
-    signals[margin], noise[margin] = hard_margin_overlaps(r[margin], delta[margin], c[margin])
-    rest = ~margin
-    overlaps, noise[rest] = _spiked(classifier, r[rest, None], c[rest, None], delta[rest], lam[rest])
-    signals[rest] = r[rest] * overlaps[:, 0]
-    return signals, noise
-
-
-def _spiked(classifier, strengths, costs, delta, lam):
-    """S_k = s_k / r_k (n, k) and sigma (n,)."""
-    if isinstance(classifier, str) and classifier == "ridge":
-        return ridge_overlaps(strengths, costs, delta, lam)
-    solution = solve(loss_of(classifier), Problem(strengths, costs, delta, lam))
-    return solution.overlaps, solution.noise
+def is_named(classifier, *names) -> bool:
+    """Whether the classifier is given by one of the names; an array-like loss never is."""
+    return isinstance(classifier, str) and classifier in names
 
 
 def loss_of(classifier):
     """The `ConvexLoss` behind a name or a proximal map."""
     return _LOSSES[classifier] if isinstance(classifier, str) else FromProx(classifier)
+
+
+def _check_balance(value):
+    value = checks.in_range("class_balance", value, 0.0, 1.0, open_low=True)
+    if checks.some(value == 1):
+        raise ValueError("class_balance must lie in (0, 1): with one class there is nothing to learn, got 1")
+    return value
+
+
+def _check_flips(value):
+    value = checks.in_range("label_noise", value, 0.0, 0.5)
+    if checks.some(value == 0.5):
+        raise ValueError("label_noise must lie in [0, 0.5): at 0.5 the labels say nothing, got 0.5")
+    return value
+
+
+def _flat_overlaps(classifier, r, delta, c, lam):
+    """The overlap s and the noise sigma, for flat arrays; every kind of point by its own method."""
+    if is_named(classifier, "hard-margin"):
+        return hard_margin_overlaps(r, delta, c)
+    margin = np.zeros(r.shape, dtype=bool)
+    if is_named(classifier, "logistic", "hinge") and checks.some(lam == 0):
+        margin = (lam == 0) & ((delta <= 2) | (r > separability_signal(delta)))
+    averages = np.full(r.shape, True) if is_named(classifier, "averaging") else np.isposinf(lam)
+    special = margin | averages
+    if not special.any():
+        return _solved_overlaps(classifier, r, delta, c, lam)
+    signals, noise = r.copy(), c / np.sqrt(delta)
+    if margin.any():
+        signals[margin], noise[margin] = hard_margin_overlaps(r[margin], delta[margin], c[margin])
+    rest = ~special
+    if rest.any():
+        signals[rest], noise[rest] = _solved_overlaps(classifier, r[rest], delta[rest], c[rest], lam[rest])
+    return signals, noise
+
+
+def _solved_overlaps(classifier, r, delta, c, lam):
+    if is_named(classifier, "ridge"):
+        solution = ridge_solution(r[:, None], c[:, None], delta, lam)
+    else:
+        solution = solve(loss_of(classifier), Problem(r[:, None], c[:, None], delta, lam))
+    return r * solution.overlaps[:, 0], solution.noise
+
+
+def _imperfect_accuracy(classifier, r, delta, c, lam, flips, balance, bias):
+    """Accuracy with wrong labels, and with a bias; flat arrays."""
+    if is_named(classifier, "hard-margin") or (bias and is_named(classifier, "averaging")):
+        raise AssumptionError(f"{classifier!r} is not covered with a bias or label noise")
+    averages = np.full(r.shape, True) if is_named(classifier, "averaging") else np.isposinf(lam)
+    if np.any(~averages & (lam == 0)):
+        raise AssumptionError("penalty must be > 0 with a bias or label noise: the limit 0 is not covered")
+    signals, noise, offset = (1 - 2 * flips) * r, c / np.sqrt(delta), np.zeros_like(r)
+    if bias:  # a vanishing classifier leaves the bias alone, which names the larger class
+        larger = np.where(balance > 0.5, np.inf, -np.inf)
+        offset[averages] = np.where(balance == 0.5, 0.0, larger)[averages]
+    rest = ~averages
+    if rest.any():
+        problem = Problem(r[:, None], c[:, None], delta, lam, flips=flips, balance=balance if bias else None)
+        solution = solve(loss_of(classifier), problem.take(rest))
+        signals[rest] = r[rest] * solution.overlaps[:, 0]
+        noise[rest], offset[rest] = solution.noise, solution.bias
+    length, margin = np.hypot(signals, noise), r * signals
+    right = [scipy.special.ndtr((margin + sign * offset) / length) for sign in (1, -1)]
+    return balance * right[0] + (1 - balance) * right[1]
 
 
 def _accuracy(r, signals, noise):

@@ -2,18 +2,29 @@ r"""Closed forms: ridge after spikes, after any spectrum and with several classe
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy
 
 from theory import checks
-from theory.mixture.common import check_sample_ratio, check_signal_norm, cost_of, flatten
+from theory.mixture.common import (
+    centred_norm,
+    check_penalty,
+    check_sample_ratio,
+    check_signal_norm,
+    cost_of,
+    flatten,
+)
 from theory.mixture.roots import find_roots
 
+_POINTS_AT_ONCE = 4096  # bounds the memory of the quadrature to some 20 megabytes
 _TINY = 1e-300  # keeps 0 / 0 of a vanishing signal at 0
 _NORMAL_REACH = 9.0  # P(|G| > 9) = 2e-19
 _NORMAL, _NORMAL_STEP = np.linspace(-_NORMAL_REACH, _NORMAL_REACH, 181, retstep=True)
 _NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2) * _NORMAL_STEP / np.sqrt(2 * np.pi)
 _CHI_NODES = 601  # the trapezoid rule in log chi then errs below 1e-12 from 1 degree of freedom on
+_ROUNDING = 1e-9  # brackets are opened by this much, so that round-off does not take the root away
 _CHI_BELOW = 4  # the density of log chi falls exponentially below its mode, and much faster above it
 
 
@@ -30,23 +41,64 @@ def ridge_root(sample_ratio, penalty):
     )
 
 
-def ridge_overlaps(strengths, costs, sample_ratio, penalty):
-    r"""Overlaps :math:`s_k/r_k` (n, k) and noise :math:`\sigma` (n,) for strengths and costs (n, k).
+class RidgeSolution(NamedTuple):
+    r"""Overlaps :math:`S_k = s_k/r_k` (n, k), noise :math:`\sigma` (n,) and proximal step :math:`\gamma` (n,)."""
 
-    :math:`s_k = t_k/(1+\sum r_it_i)`, :math:`t_k = r_k/(1+c_kx)`,
-    :math:`\sigma^2 = ((1-\sum r_ks_k)^2+\sum s_k^2)/(\delta(1+x)^2-1)`. The noise is infinite where the data are
-    interpolated without penalty at :math:`\delta = 1`.
+    overlaps: np.ndarray
+    noise: np.ndarray
+    step: np.ndarray
 
-    Source: derived (docs/derivations/closed-forms.md#ridge).
+
+def ridge_solution(
+    strengths, costs, sample_ratio, penalty, noise_costs=None, shares=None, flips=None
+) -> RidgeSolution:
+    r"""Solution of the downstream equations of the square loss; strengths and costs (n, k).
+
+    With :math:`w_k = 1/(1+c_kx)`: :math:`S_k = w_k/(1+\sum r_i^2w_i)` and
+    :math:`\sigma^2 = T((1-m)^2+\sum r_k^2S_k^2)/(1-T)`, :math:`m = \sum r_k^2S_k`. Isotropic noise has
+    :math:`T = 1/(\delta(1+x)^2)` and the x of `ridge_root`; noise costs (n, m) with their shares have
+    :math:`T = \delta^{-1}\sum h_j/(1+c_jx)^2` and the x of `_spectrum_root`. The noise is infinite where the data
+    are interpolated without penalty at :math:`\delta = 1`. Labels that are wrong with probability :math:`\eta` multiply
+    the overlaps by :math:`1-2\eta` and add :math:`4\eta(1-\eta)T/(1-T)` to :math:`(1-2\eta)^2\sigma^2`.
+
+    Source: derived (docs/derivations/closed-forms.md#ridge and #ridge-after-a-spectrum).
     """
-    x = ridge_root(sample_ratio, penalty)
+    if shares is None:
+        x = ridge_root(sample_ratio, penalty)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = np.where(penalty < 1, x / penalty - 1, 1 / (sample_ratio * (1 + x) - 1))
+        surplus = sample_ratio - 1 + sample_ratio * x * (2 + x)  # 1 / T - 1
+    else:
+        x = _spectrum_root(noise_costs, shares, sample_ratio, penalty)
+        kept = 1 / (1 + noise_costs * x[:, None])
+        with np.errstate(divide="ignore"):
+            used, turned = np.sum(shares * kept, axis=1), np.sum(shares * kept**2, axis=1)
+            step = used / (sample_ratio - used)
+            surplus = (sample_ratio - turned) / turned
     weights = 1 / (1 + costs * x[:, None])
     left = 1 / (1 + np.sum(strengths**2 * weights, axis=1))
     overlaps = weights * left[:, None]
-    surplus = sample_ratio - 1 + sample_ratio * x * (2 + x)
     power = left**2 + np.sum((strengths * overlaps) ** 2, axis=1)
+    if flips is not None:
+        clear = 1 - 2 * flips
+        overlaps, power = clear[:, None] * overlaps, clear**2 * power + 4 * flips * (1 - flips)
     with np.errstate(divide="ignore"):
-        return overlaps, np.sqrt(power / np.maximum(surplus, 0.0))
+        return RidgeSolution(overlaps, np.sqrt(power / np.maximum(surplus, 0.0)), step)
+
+
+def averaging_overlaps(costs, sample_ratio, noise_costs=None, shares=None):
+    """Overlaps S_k (n, k) and noise (n,) of the averaging classifier, in units of the cheapest direction.
+
+    Source: derived (docs/derivations/downstream-system.md#spikes).
+    """
+    if shares is None:
+        noise_costs, shares = np.ones((len(costs), 1)), np.ones((len(costs), 1))
+    cheapest = np.minimum(costs.min(axis=1), noise_costs.min(axis=1))[:, None]
+
+    def kept(cost):
+        return np.where(cost > cheapest, cheapest / np.where(cost > 0, cost, 1.0), 1.0)
+
+    return kept(costs), np.sqrt(np.sum(shares * kept(noise_costs) ** 2, axis=1) / sample_ratio)
 
 
 def best_ridge_penalty(signal_norm, sample_ratio, kappa):
@@ -74,7 +126,7 @@ def best_ridge_penalty(signal_norm, sample_ratio, kappa):
     return np.reshape(np.maximum(penalty, 0.0), shape)[()]
 
 
-def multiclass_ridge_accuracy(classes, signal_norm, sample_ratio, kappa, penalty):
+def multiclass_ridge_accuracy(classes, signal_norm, sample_ratio, kappa, penalty, *, means="simplex"):
     r"""Accuracy of ridge on one-hot targets for K balanced classes whose means form a simplex of norm r.
 
     The same :math:`\kappa` acts on the K - 1 dimensions of the means. The accuracy is
@@ -88,7 +140,11 @@ def multiclass_ridge_accuracy(classes, signal_norm, sample_ratio, kappa, penalty
     ----------
     classes : int >= 2
     signal_norm, sample_ratio, kappa, penalty : float or array
-        As in `downstream_accuracy`.
+        As in `downstream_accuracy`. :math:`1+\kappa` is the gain of `contrast_gain`.
+    means : {"simplex", "orthogonal"}
+        What `signal_norm` is: the norm of the centred means (two classes are then those of `downstream_accuracy`), or
+        r' of the means :math:`r'e_k`, with :math:`r = r'(1-1/K)^{1/2}`; `contrast_gain` assumes the latter unless told
+        otherwise. The common mean is subtracted.
 
     Returns
     -------
@@ -96,84 +152,28 @@ def multiclass_ridge_accuracy(classes, signal_norm, sample_ratio, kappa, penalty
     """
     classes = checks.integer("classes", classes, 2)
     shape, r, delta, c, lam = flatten(
-        signal_norm=check_signal_norm(signal_norm),
+        signal_norm=centred_norm(check_signal_norm(signal_norm), classes, means),
         sample_ratio=check_sample_ratio(sample_ratio),
         kappa=cost_of(kappa),
-        penalty=checks.in_range("penalty", penalty, 0.0),
+        penalty=check_penalty(penalty),
     )
-    x = ridge_root(delta, lam)
+    averages = np.isposinf(lam)
+    x = ridge_root(delta, np.where(averages, 1.0, lam))
     surplus = np.maximum(delta - 1 + delta * x * (2 + x), 0.0)
     # cos^2 = tau^2 / (1 + tau^2), multiplied out by r^2
     r2, miss = r**2, (1 + c * x) ** 2 * (classes - 1)
     cosine = np.sqrt(surplus * r2 / np.maximum(surplus * r2 + r2 + miss, _TINY))
+    averaged = (
+        delta * r2 / np.maximum(delta * r2 + c**2 * (classes - 1), _TINY)
+    )  # tau^2 = delta r^2 / (c^2 (K - 1))
+    cosine = np.where(averages, np.sqrt(averaged), cosine)
     shift = r * np.sqrt(classes / (classes - 1)) * cosine
-    beaten = np.exp((classes - 1) * scipy.special.log_ndtr(_NORMAL + shift[:, None]))
-    return np.reshape(beaten @ _NORMAL_WEIGHTS, shape)[()]
-
-
-def spectrum_accuracy(strengths, gains, shares, sample_ratio, penalty):
-    r"""Test accuracy of ridge after a projector whose squared singular values fill a spectrum.
-
-    The directions come in m groups: a share :math:`h_j` of all dimensions has the gain :math:`g_j` and holds the part
-    :math:`r_j` of the class mean. With :math:`w_j = 1/(1+x/g_j^2)` and x the root of
-    :math:`\delta(1-\lambda/x) = \sum h_jw_j`, the classifier :math:`\beta` in the coordinates of the data has overlap
-    :math:`S_j = w_j/(1+\sum r_i^2w_i)` with :math:`r_j` and noise
-    :math:`\sigma^2 = T((1-\sum r_j^2S_j)^2+\sum r_j^2S_j^2)/(1-T)`, :math:`T = \delta^{-1}\sum h_jw_j^2`. The accuracy
-    is :math:`\Phi(\sum r_j^2S_j/(\sum r_j^2S_j^2+\sigma^2)^{1/2})`.
-
-    Source: derived (docs/derivations/closed-forms.md#ridge-after-a-spectrum).
-
-    Parameters
-    ----------
-    strengths : (..., m) array, >= 0
-        :math:`r_j`, norm of the part of the mean that lies in group j.
-    gains : (..., m) array, > 0
-        Singular value of the projector in group j, :math:`1+\kappa`.
-    shares : (..., m) array, >= 0
-        Fraction of the dimensions; they add up to 1. 0 for finitely many directions.
-    sample_ratio : float or array, > 0
-        :math:`\delta = n/p`; broadcast against the leading shape.
-    penalty : float or array, > 0
-        As in `downstream_accuracy`.
-
-    Returns
-    -------
-    float, or an array of the leading shape
-
-    Raises
-    ------
-    ValueError
-        If an argument is outside its range.
-
-    Examples
-    --------
-    A signal somewhere in a tenth of the directions, which the projector shrinks tenfold, leaves or expands tenfold:
-
-    >>> import numpy as np, theory
-    >>> gains = np.array([[0.1, 1.0], [1.0, 1.0], [10.0, 1.0]])
-    >>> print(theory.spectrum_accuracy([1.5, 0.0], gains, [0.1, 0.9], 2.0, 0.1).round(3))
-    [0.572 0.861 0.864]
-    """
-    groups = np.broadcast_arrays(
-        checks.in_range("strengths", np.atleast_1d(strengths), 0.0),
-        checks.in_range("gains", np.atleast_1d(gains), 0.0, open_low=True),
-        checks.in_range("shares", np.atleast_1d(shares), 0.0, 1.0),
-    )
-    if np.any(np.abs(groups[2].sum(-1) - 1) > 1e-9):
-        raise ValueError(f"shares must add up to 1, got {checks.show(groups[2])}")
-    delta, lam = check_sample_ratio(sample_ratio), checks.in_range("penalty", penalty, 0.0, open_low=True)
-    shape = np.broadcast_shapes(groups[0].shape[:-1], delta.shape, lam.shape)
-    strengths, gains, shares = (
-        np.broadcast_to(a, (*shape, a.shape[-1])).reshape(-1, a.shape[-1]) for a in groups
-    )
-    delta, lam = (np.broadcast_to(a, shape).ravel() for a in (delta, lam))
-    weights = 1 / (1 + _spectrum_root(gains**-2.0, shares, delta, lam)[:, None] * gains**-2.0)
-    left = 1 / (1 + np.sum(strengths**2 * weights, 1))  # 1 - mean margin
-    overlaps = weights * left[:, None]
-    length = np.sum((strengths * overlaps) ** 2, 1)
-    turned = np.sum(shares * weights**2, 1) / delta
-    noise = turned * (left**2 + length) / (1 - turned)
-    return np.reshape(scipy.special.ndtr((1 - left) / np.sqrt(length + noise)), shape)[()]
+    accuracy = np.empty_like(shift)
+    for first in range(0, len(shift), _POINTS_AT_ONCE):
+        block = slice(first, first + _POINTS_AT_ONCE)
+        beaten = np.exp((classes - 1) * scipy.special.log_ndtr(_NORMAL + shift[block, None]))
+        accuracy[block] = beaten @ _NORMAL_WEIGHTS
+    return np.reshape(accuracy, shape)[()]
 
 
 def averaging_projector_accuracy(signal_norm, samples: int, dim: int, kappa):
@@ -213,15 +213,29 @@ def averaging_projector_accuracy(signal_norm, samples: int, dim: int, kappa):
 
 
 def _spectrum_root(costs, shares, delta, lam):
-    """x: the right side of delta (1 - lam / x) = sum(shares / (1 + costs x)) falls, the left one rises."""
+    """x of delta (1 - lam / x) = sum(h / (1 + c x)): the right side falls, the left one rises.
+
+    A penalty of 0 gives x = 0 where all of the data cannot be interpolated.
+    """
+    seen, free = np.sum(shares, 1), np.sum(np.where(costs == 0, shares, 0.0), 1)
+    dearest = np.max(np.where(shares > 0, costs, 0.0), 1)
+    cheapest = np.min(np.where((shares > 0) & (costs > 0), costs, np.inf), 1)
 
     def surplus(log_x, delta, lam, *groups):
         x, half = np.exp(log_x), len(groups) // 2
         kept = sum(share / (1 + cost * x) for cost, share in zip(groups[:half], groups[half:], strict=True))
         return kept - delta * (1 - lam / x)
 
-    high = np.log(2 * np.maximum(lam, 1 / (delta * costs.min(axis=1))))
-    return np.exp(find_roots(surplus, np.log(lam), high, (delta, lam, *costs.T, *shares.T), name="spectrum"))
+    x = np.zeros_like(delta)
+    some = (lam > 0) | (seen > delta)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low = np.log(np.maximum(lam, (seen / delta - 1) / dearest) * (1 - _ROUNDING))
+        high = np.log(2 * (delta * lam + (seen - free) / cheapest) / (delta - free))
+    groups = (delta, lam, *costs.T, *shares.T)
+    x[some] = np.exp(
+        find_roots(surplus, low[some], high[some], tuple(g[some] for g in groups), name="spectrum")
+    )
+    return x
 
 
 def _larger_root(square, linear, constant):

@@ -80,6 +80,25 @@ class MarginProx(Protocol):
         """Proximal map of step times the loss."""
 
 
+class Square:
+    r""":math:`\ell(m) = (1-m)^2/2`, for which :math:`e = (1-x)/(1+\gamma)`."""
+
+    parabola = 1.0, 1.0
+    takes_floats = False
+
+    def moments(self, mean, spread, step):
+        """Averages, exact."""
+        curvature, miss = 1 / (1 + step), 1 - mean
+        first, zero = miss * curvature, np.zeros_like(mean)
+        second = (miss**2 + spread**2) * curvature**2
+        slopes = (
+            (-curvature, zero, -first * curvature),
+            (-2 * miss * curvature**2, 2 * spread * curvature**2, -2 * second * curvature),
+            (zero, zero, -(curvature**2)),
+        )
+        return Moments(first, second, curvature, slopes)
+
+
 class Logistic:
     r""":math:`\ell(m) = \log(1+e^{-m})`.
 

@@ -10,13 +10,20 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.mixture.downstream.accuracy import _arguments, _flat_overlaps, _known, loss_of
+from theory.checks import ConvergenceError
+from theory.mixture.downstream.accuracy import _arguments, _flat_overlaps, known_classifier, loss_of
 from theory.mixture.downstream.closed_forms import best_ridge_penalty, ridge_root
 from theory.mixture.downstream.hard_margin import separability_signal
 from theory.mixture.downstream.system import Problem, equations, solve
 
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)
 _PENALTIES = np.log([1e-7, 1e3])
+_SMALL_SIGNAL, _LARGEST_ONSET = 0.3, 3.0  # expansion helps at the former; every onset is below the latter
+_NEAREST_GAPS = (
+    1e-3,
+    1e-6,
+    1e-9,
+)  # distances from the separability limit, relative to it, that are tried in turn
 
 
 def expansion_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
@@ -38,7 +45,8 @@ def expansion_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
     float, or an array of the broadcast shape
     """
     shape, tau, slope_c, _, (r, _, c, lam) = _slopes(classifier, signal_norm, sample_ratio, kappa, penalty)
-    with_kappa = -2 * c**1.5 * lam * slope_c
+    averages = np.isposinf(lam)
+    with_kappa = -2 * c**1.5 * np.where(averages, 1.0, lam) * slope_c
     argument = r * tau / np.sqrt(1 + tau**2)
     density = np.exp(-0.5 * argument**2) / _ROOT_TWO_PI
     return np.reshape(density * r * tau * (1 + tau**2) ** -1.5 * with_kappa, shape)[()]
@@ -52,7 +60,7 @@ def penalty_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
     Source: derived (docs/derivations/downstream-system.md#when-does-expansion-help).
     """
     shape, _, _, slope, (_, _, _, lam) = _slopes(classifier, signal_norm, sample_ratio, kappa, penalty)
-    return np.reshape(lam * slope, shape)[()]
+    return np.reshape(np.where(np.isposinf(lam), 0.0, lam) * slope, shape)[()]
 
 
 def optimal_penalty(classifier, signal_norm, sample_ratio, kappa):
@@ -79,32 +87,53 @@ def optimal_penalty(classifier, signal_norm, sample_ratio, kappa):
     return np.reshape(penalty, shape)[()]
 
 
-def reversal_onset(classifier, sample_ratio) -> float:
-    r"""Signal norm :math:`r_c(\delta)` where expansion turns from help to harm: vanishing penalty, inseparable data.
+def reversal_onset(classifier, sample_ratio):
+    r"""Signal norm :math:`r_c(\delta)` where expansion turns from help to harm as the penalty vanishes.
 
-    For logistic it tends to :math:`(\pi/2)^{1/2}`, for hinge to 1.22401, as :math:`\delta\to\infty`. Above it, up to
-    the separability limit, expansion hurts.
+    The data are inseparable. For logistic it tends to :math:`(\pi/2)^{1/2}`, for hinge to 1.22401, as
+    :math:`\delta\to\infty`. Above it, up to the separability limit, expansion hurts.
 
     Source: derived (docs/derivations/downstream-system.md#when-does-expansion-help).
 
     Parameters
     ----------
     classifier : {"logistic", "hinge"}
-    sample_ratio : float > 2
+    sample_ratio : float or array, > 2
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ConvergenceError
+        If the crossing lies closer to the separability limit than the equations can be solved, which happens for
+        sample ratios just above 2.
     """
     checks.choice("classifier", classifier, ("logistic", "hinge"))
-    delta = checks.scalar("sample_ratio", sample_ratio, 2.0, open_low=True)
+    delta = checks.in_range("sample_ratio", sample_ratio, 2.0, open_low=True)
+    found = [_one_onset(classifier, one) for one in delta.ravel()]
+    return np.reshape(found, delta.shape)[()]
+
+
+def _one_onset(classifier, delta):
     top = float(separability_signal(delta))
 
-    def slope(r):
-        return float(-_slopes(classifier, r, delta, 0.0, 0.0)[2][0])
+    def slope(gap):
+        """At the signal norm top (1 - e^gap)."""
+        r = np.array([top * -np.expm1(gap)])
+        return float(-_finite_slopes(classifier, r, np.array([delta]), np.ones(1), np.zeros(1))[1][0])
 
-    low, high = min(0.3, top / 2), min(top * (1 - 1e-6), 3.0)
-    if slope(low) <= 0 or slope(high) >= 0:
-        raise ValueError(
-            f"sample_ratio must allow a reversal between signal norms {low:.3g} and {high:.3g}, got {delta:g}"
-        )
-    return float(scipy.optimize.brentq(slope, low, high, xtol=1e-10))
+    low = np.log(1 - min(_SMALL_SIGNAL, top / 2) / top)
+    high = np.log(1 - min(top * (1 - _NEAREST_GAPS[0]), _LARGEST_ONSET) / top)
+    for gap in np.log(_NEAREST_GAPS):
+        high = min(high, gap)
+        if slope(high) < 0:
+            return top * -np.expm1(scipy.optimize.brentq(slope, low, high, xtol=1e-12))
+    raise ConvergenceError(
+        f"reversal onset: no crossing found up to {1 - _NEAREST_GAPS[-1]:g} of the separability limit {top:.6g} "
+        f"at sample_ratio {delta:g}"
+    )
 
 
 _TUNED = ("ridge", "logistic", "hinge")
@@ -112,12 +141,21 @@ _TUNED = ("ridge", "logistic", "hinge")
 
 def _slopes(classifier, signal_norm, sample_ratio, kappa, penalty):
     """tau, d log tau / d c over the penalty, d log tau / d penalty, flat; and the flat arguments."""
-    if isinstance(_known(classifier), str):
+    if isinstance(known_classifier(classifier), str):
         checks.choice("classifier", classifier, _TUNED)
     shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
-    r, delta, c, lam = flat
+    if np.any(flat[3] == 0):
+        raise ValueError("penalty must be > 0 for slopes, got 0")
+    averages = np.isposinf(flat[3])
+    results = np.array([flat[0] * np.sqrt(flat[1]) / flat[2], -1 / flat[2], np.zeros_like(flat[0])])
+    results[:, ~averages] = _finite_slopes(classifier, *(values[~averages] for values in flat))
+    return shape, *results, flat
+
+
+def _finite_slopes(classifier, r, delta, c, lam):
+    """tau, d log tau / d c over the penalty and d log tau / d penalty; the penalty may be 0 for inseparable data."""
     if isinstance(classifier, str) and classifier == "ridge":
-        return shape, *_ridge_slopes(r, delta, c, lam), flat
+        return _ridge_slopes(r, delta, c, lam)
     problem = Problem(r[:, None], c[:, None], delta, lam)
     solution = solve(loss_of(classifier), problem)
     _, jacobian = equations(solution.loss, problem, solution.logs)
@@ -129,12 +167,10 @@ def _slopes(classifier, signal_norm, sample_ratio, kappa, penalty):
     sources[:, 2, 1] = 1 / (lam + curvature)
     moved = -np.linalg.solve(jacobian, sources)
     by_c, by_penalty = (moved[:, 0] - moved[:, 1]).T
-    return shape, r * solution.overlaps[:, 0] / solution.noise, by_c, by_penalty, flat
+    return r * solution.overlaps[:, 0] / solution.noise, by_c, by_penalty
 
 
 def _ridge_slopes(r, delta, c, lam):
-    if np.any(lam == 0):
-        raise ValueError("penalty must be > 0 for the slopes of ridge, got 0")
     x = ridge_root(delta, lam)
     signals, noise = _flat_overlaps("ridge", r, delta, c, lam)
     grow = 1 + c * x

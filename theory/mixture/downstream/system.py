@@ -15,37 +15,67 @@ import numpy as np
 import scipy
 
 from theory.checks import ConvergenceError
-from theory.mixture.downstream.closed_forms import ridge_overlaps, ridge_root
+from theory.mixture.downstream.closed_forms import ridge_solution
 from theory.mixture.downstream.losses import ConvexLoss
+from theory.mixture.roots import find_roots
 
 TOLERANCE = 1e-12  # relative to the terms of each equation
 _GOAL = 2e-14  # a residual of round-off size, at which a point is finished
 _LARGEST_STEP = 3.0  # of Newton's method, in logarithms: a factor 20
 _EVALUATIONS = 60  # Newton from a good start takes 5 to 12
-_EASY_PENALTY = 1.0  # from here Newton has never failed, and the path to smaller penalties starts
+_EASY_PENALTY = 1.0  # times the cost of a noise direction: here Newton has never failed, and paths start
 _SMALLEST_PENALTY = 1e-12  # the last point of a path that leads to a penalty of 0
-_SHORTEST_STRIDE = 1e-6  # of the path, in the logarithm of the penalty; below it the point is given up
+_SHORTEST_STRIDE = 1e-6  # of a path; below it the point is given up
 _PATH_STEPS = 200
+_BIAS_REACH = 9.0  # standard deviations of the margin that the bias can lie from it
+_WITH_BIAS = (
+    " (with a bias the hinge may have no solution but the constant one, which names the larger class)"
+)
+_POINTS_AT_ONCE = 1024  # bounds the memory of the logistic loss's quadrature to some 30 megabytes
 _START_PENALTY = (
     1e-3  # the square loss that gives the start has at least this penalty, to stay clear of interpolation
 )
 
 
 class Problem(NamedTuple):
-    """Points to solve: strengths and costs (n, k), sample_ratio and penalty (n,)."""
+    """Points to solve.
+
+    Attributes
+    ----------
+    strengths, costs : (n, k) array
+        Parts of the mean, and what the penalty charges for their directions.
+    sample_ratio, penalty : (n,) array
+    noise_costs, shares : (n, m) array or None
+        Costs of the noise directions and the fraction of all dimensions that has each. None: cost 1 for all.
+    flips : (n,) array or None
+        Probability that a training label is wrong. None: 0.
+    balance : (n,) array or None
+        Frequency of the first class, for a classifier with a bias. None: no bias.
+    """
 
     strengths: np.ndarray
     costs: np.ndarray
     sample_ratio: np.ndarray
     penalty: np.ndarray
+    noise_costs: np.ndarray | None = None
+    shares: np.ndarray | None = None
+    flips: np.ndarray | None = None
+    balance: np.ndarray | None = None
 
     def take(self, rows) -> Problem:
         """The points of the given rows."""
-        return Problem(*(field[rows] for field in self))
+        return self._replace(
+            **{name: field[rows] for name, field in self._asdict().items() if field is not None}
+        )
+
+    @property
+    def plain(self) -> bool:
+        """Whether the noise is isotropic, the labels are right and there is no bias."""
+        return self.shares is None and self.flips is None and self.balance is None
 
 
 class Solution(NamedTuple):
-    """Solved points: `logs` (n, k + 2) of S_k, sigma and gamma."""
+    """Solved points: `logs` (n, k + 2) of S_k, sigma and gamma; with a bias one more column, its asinh."""
 
     logs: np.ndarray
     loss: ConvexLoss
@@ -54,12 +84,17 @@ class Solution(NamedTuple):
     @property
     def overlaps(self) -> np.ndarray:
         """S_k, (n, k)."""
-        return np.exp(self.logs[:, :-2])
+        return np.exp(self.logs[:, : self.problem.strengths.shape[1]])
 
     @property
     def noise(self) -> np.ndarray:
         """Norm sigma of the classifier across the spikes, (n,)."""
-        return np.exp(self.logs[:, -2])
+        return np.exp(self.logs[:, self.problem.strengths.shape[1]])
+
+    @property
+    def bias(self) -> np.ndarray:
+        """Bias of the classifier, (n,)."""
+        return np.zeros(len(self.logs)) if self.problem.balance is None else np.sinh(self.logs[:, -1])
 
 
 def solve(loss: ConvexLoss, problem: Problem) -> Solution:
@@ -70,102 +105,247 @@ def solve(loss: ConvexLoss, problem: Problem) -> Solution:
     ConvergenceError
         If an equation keeps a residual above 1e-12 of its terms; the message holds the parameters.
     """
-    if not len(problem.penalty):
-        return Solution(np.empty((0, problem.strengths.shape[1] + 2)), loss, problem)
+    unknowns = problem.strengths.shape[1] + 2 + (problem.balance is not None)
+    logs = np.empty((len(problem.penalty), unknowns))
+    for first in range(0, len(logs), _POINTS_AT_ONCE):
+        block = slice(first, first + _POINTS_AT_ONCE)
+        logs[block] = _solve_block(loss, problem.take(block))
+    return Solution(logs, loss, problem)
+
+
+def _solve_block(loss, problem):
     with np.errstate(all="ignore"):  # a trial point that overflows is refused by its residual
-        logs, residual = _newton(loss, problem, _ridge_start(loss, problem))
-        lost = np.flatnonzero(~(residual <= TOLERANCE))
-        if lost.size:
-            logs[lost], residual[lost] = _continued(loss, problem.take(lost))
+        if problem.flips is None and problem.balance is None:
+            logs, residual = _solve_right_labels(loss, problem)
+        else:
+            logs, residual = _solve_from_right_labels(loss, problem)
     worst = int(np.argmax(residual))
     if not residual[worst] <= TOLERANCE:
         point = problem.take([worst])
         raise ConvergenceError(
             f"downstream equations: residual {residual[worst]:.1e} above {TOLERANCE:g} at strengths "
             f"{point.strengths[0]}, costs {point.costs[0]}, sample_ratio {point.sample_ratio[0]:g}, "
-            f"penalty {point.penalty[0]:g}"
+            f"penalty {point.penalty[0]:g}{_WITH_BIAS if problem.balance is not None else ''}"
         )
-    return Solution(logs, loss, problem)
+    return logs
+
+
+def _solve_right_labels(loss, problem):
+    logs, residual = _newton(loss, problem, _ridge_start(loss, problem))
+    lost = np.flatnonzero(~(residual <= TOLERANCE))
+    if lost.size:
+        logs[lost], residual[lost] = _continued(loss, problem.take(lost))
+    return logs, residual
+
+
+def _solve_from_right_labels(loss, problem):
+    """Follow the solution from right labels to the wanted share of wrong ones, then let the bias in."""
+    right = problem._replace(flips=None, balance=None)
+    logs, residual = _solve_right_labels(loss, right)
+    wrong = problem._replace(balance=None)
+    if problem.flips is not None:
+        ends = np.where(residual <= TOLERANCE, 1.0, 0.0)
+
+        def flipped(rows, position):
+            return wrong.take(rows)._replace(flips=wrong.flips[rows] * position)
+
+        logs, residual = _follow(loss, flipped, logs, np.zeros(len(logs)), ends, first_stride=1.0)
+    if problem.balance is None:
+        return logs, residual
+    unbiased = logs
+    logs = np.concatenate([unbiased, _bias_start(loss, problem, unbiased)[:, None]], axis=1)
+    logs, residual = _newton(loss, problem, logs)
+    lost = np.flatnonzero(~(residual <= TOLERANCE))
+
+    def shifted(rows, position):
+        points = problem.take(lost[rows])
+        return points._replace(balance=0.5 + (points.balance - 0.5) * position)
+
+    if lost.size:
+        start, ends = np.concatenate([unbiased[lost], np.zeros((lost.size, 1))], axis=1), np.ones(lost.size)
+        logs[lost], residual[lost] = _follow(
+            loss, shifted, start, 0 * ends, ends, first_stride=0.1, shortest_stride=0.01
+        )
+    return logs, residual
+
+
+def _bias_start(loss, problem, logs):
+    """asinh of the bias that balances the classes while the rest of the solution is held."""
+    spikes = problem.strengths.shape[1]
+    overlaps, noise, step = np.exp(logs[:, :spikes]), np.exp(logs[:, spikes]), np.exp(logs[:, spikes + 1])
+    mean = np.sum(problem.strengths**2 * overlaps, axis=1)
+    spread = np.sqrt(np.sum((problem.strengths * overlaps) ** 2, axis=1) + noise**2)
+    flips = np.zeros_like(mean) if problem.flips is None else problem.flips
+
+    def pull(root, mean, spread, step, flips, balance):
+        held = Problem(*[np.empty((len(mean), 1))] * 2, mean, mean, flips=flips, balance=balance)
+        return _averages(loss, held, mean, spread, step, np.sinh(root))[0][3]
+
+    reach = np.arcsinh(2 * (2 + mean + _BIAS_REACH * spread + step))
+    return find_roots(pull, -reach, reach, (mean, spread, step, flips, problem.balance), name="bias")
 
 
 def equations(loss: ConvexLoss, problem: Problem, logs: np.ndarray):
-    """Log residuals (n, k + 2) and their Jacobian (n, k + 2, k + 2) by the logarithms of the unknowns."""
+    """Log residuals (n, k + 2) and their Jacobian (n, k + 2, k + 2) by the logarithms of the unknowns.
+
+    A bias adds one unknown, its asinh, and one equation, E[y t e] = 0 over the root of E[e^2].
+    """
     spikes = problem.strengths.shape[1]
-    values = np.exp(logs)
+    biased = problem.balance is not None
+    values = np.exp(logs[:, : spikes + 2])
     overlaps, noise, step = values[:, :spikes], values[:, spikes], values[:, spikes + 1]
     squared = problem.strengths**2
     mean_slope = squared * overlaps  # d mean / d log S_k
     mean = np.add.reduce(mean_slope, axis=1)
     spread = np.sqrt(np.add.reduce(mean_slope * overlaps, axis=1) + noise**2)
-    m = loss.moments(mean, spread, step)
-    direction = np.zeros((len(logs), 3, spikes + 2))  # d (mean, spread, step) / d logs
+    offset = np.sinh(logs[:, -1]) if biased else None
+    averages, slopes = _averages(loss, problem, mean, spread, step, offset)
+    first, second, curvature = averages[:3]
+    direction = np.zeros((len(logs), 3 + biased, logs.shape[1]))  # d (mean, spread, step, bias) / d unknowns
     direction[:, 0, :spikes] = mean_slope
     direction[:, 1, :spikes] = mean_slope * overlaps / spread[:, None]
     direction[:, 1, spikes] = noise**2 / spread
     direction[:, 2, spikes + 1] = step
-    moved = np.matmul(np.moveaxis(np.array(m.slopes), 2, 0), direction)
-    held = problem.penalty[:, None] * problem.costs + m.curvature[:, None]
-    total = problem.penalty + m.curvature
-    residual = np.matmul(logs, _powers(spikes).T)
-    residual[:, :spikes] += np.log(held / m.first[:, None])
-    residual[:, spikes] -= 0.5 * np.log(problem.sample_ratio * m.second)
+    if biased:
+        direction[:, 3, -1] = np.cosh(logs[:, -1])
+    moved = np.matmul(slopes, direction)
+    held = problem.penalty[:, None] * problem.costs + curvature[:, None]
+    total, excess, total_slope, excess_slope = _noise_terms(problem, curvature)
+    residual = np.matmul(logs, _powers(spikes, biased).T)
+    residual[:, :spikes] += np.log(held / first[:, None])
+    residual[:, spikes] -= 0.5 * np.log(problem.sample_ratio * second * excess)
     residual[:, spikes + 1] += np.log(problem.sample_ratio * total)
-    jacobian = np.empty((len(logs), spikes + 2, spikes + 2))
-    jacobian[:, :spikes] = moved[:, 2:] / held[..., None] - moved[:, :1] / m.first[:, None, None]
-    jacobian[:, spikes] = moved[:, 1] / (-2 * m.second[:, None])
-    jacobian[:, spikes + 1] = moved[:, 2] / total[:, None]
-    jacobian += _powers(spikes)
+    jacobian = np.empty((len(logs), logs.shape[1], logs.shape[1]))
+    jacobian[:, :spikes] = moved[:, 2:3] / held[..., None] - moved[:, :1] / first[:, None, None]
+    jacobian[:, spikes] = moved[:, 1] / (-2 * second[:, None]) - 0.5 * excess_slope[:, None] * moved[:, 2]
+    jacobian[:, spikes + 1] = moved[:, 2] * total_slope[:, None]
+    if biased:
+        root = np.sqrt(second)
+        residual[:, -1] = averages[3] / root
+        jacobian[:, -1] = (
+            moved[:, 3] / root[:, None] - (averages[3] / (2 * second * root))[:, None] * moved[:, 1]
+        )
+    jacobian += _powers(spikes, biased)
     return residual, jacobian
 
 
+def _averages(loss, problem, mean, spread, step, offset):
+    """Averages (3 or 4, n) of t e, e^2, -de/dx and y t e over labels, and slopes by mean, spread, step and bias.
+
+    A training label is right (t = 1) or flipped (t = -1); its margin is t (mean + y bias) + spread G.
+    """
+    if problem.flips is None and problem.balance is None:
+        m = loss.moments(mean, spread, step)
+        return (m.first, m.second, m.curvature), np.moveaxis(np.array(m.slopes), 2, 0)
+    flips = np.zeros_like(mean) if problem.flips is None else problem.flips
+    classes = [(1, 1.0)] if problem.balance is None else [(1, problem.balance), (-1, 1 - problem.balance)]
+    averages, slopes = 0.0, 0.0
+    for t, label_weight in ((1, 1 - flips), (-1, flips)):
+        for y, class_weight in classes:
+            m = loss.moments(t * (mean if offset is None else mean + y * offset), spread, step)
+            by = np.moveaxis(np.array(m.slopes), 2, 0) * [t, 1, 1]
+            if offset is not None:
+                by = np.concatenate([by, y * by[..., :1]], axis=2)
+                by = np.concatenate([by, y * by[:, :1]], axis=1) * np.array([t, 1, 1, t])[:, None]
+                values = np.array([t * m.first, m.second, m.curvature, y * t * m.first])
+            else:
+                by = by * np.array([t, 1, 1])[:, None]
+                values = np.array([t * m.first, m.second, m.curvature])
+            weight = label_weight * class_weight
+            averages = averages + weight * values
+            slopes = slopes + weight[:, None, None] * by
+    return averages, slopes
+
+
+def _noise_terms(problem, curvature):
+    """The noise directions' part of the equations for gamma and sigma, and slopes of their logarithms by Q.
+
+    With A = sum h / (lambda c + Q), B = sum h / (lambda c + Q)^2: 1 / A and B / A^2, which isotropic noise makes
+    lambda + Q and 1; then -d log A / dQ and d log (B / A^2) / dQ.
+    """
+    if problem.shares is None:
+        total = problem.penalty + curvature
+        return total, 1.0, 1 / total, np.zeros_like(total)
+    inverse = 1 / (problem.penalty[:, None] * problem.noise_costs + curvature[:, None])
+    one, two, three = (np.add.reduce(problem.shares * inverse**power, axis=1) for power in (1, 2, 3))
+    return 1 / one, two / one**2, two / one, 2 * two / one - 2 * three / two
+
+
 @cache
-def _powers(spikes):
+def _powers(spikes, biased):
     """Exponents of the unknowns in each equation, outside the moments."""
-    powers = np.eye(spikes + 2)
+    powers = np.eye(spikes + 2 + biased)
     powers[spikes, spikes + 1] = -1
+    if biased:
+        powers[-1, -1] = 0
     return powers
 
 
 def _continued(loss, problem):
-    """Newton from a large penalty down to the wanted one, each point with its own stride and extrapolation.
+    """Newton from a large penalty down to the wanted one; a penalty of 0 is the last step of the path, from 1e-12."""
+    end = -np.log(np.where(problem.penalty > 0, problem.penalty, _SMALLEST_PENALTY))
+    begin = np.minimum(end, -np.log(_EASY_PENALTY * _cheapest_scale(problem)))
 
-    A penalty of 0 is the last step of the path, from 1e-12.
+    def weaker(rows, position):
+        points = problem.take(rows)
+        return points._replace(penalty=np.where(position == end[rows], points.penalty, np.exp(-position)))
+
+    easy = weaker(np.arange(len(end)), begin)
+    return _follow(loss, weaker, _ridge_start(loss, easy), begin, end, first_stride=1.0)
+
+
+def _follow(loss, problem_at, start, begin, end, first_stride, shortest_stride=_SHORTEST_STRIDE):
+    """Newton along a path of problems, each point with its own stride and extrapolation.
+
+    Parameters
+    ----------
+    problem_at : callable
+        Takes rows and the positions of these points on their paths, returns their `Problem`.
+    start : (n, unknowns) array
+        Starting values at `begin`.
+    begin, end : (n,) array
+
+    Returns
+    -------
+    logs, residual : arrays (n, unknowns) and (n,)
+        The residual is infinite where the path breaks off.
     """
-    target = np.log(np.maximum(problem.penalty, _SMALLEST_PENALTY))
-    here = np.maximum(target, np.log(_EASY_PENALTY))
-    easy = problem._replace(penalty=np.exp(here))
-    logs, residual = _newton(loss, easy, _ridge_start(loss, easy))
-    slope = np.zeros_like(logs)
-    stride = np.ones(len(here))
-    reached = residual.copy()
-    open_rows = np.flatnonzero(residual <= TOLERANCE)
+    here = begin.astype(float)
+    logs, residual = _newton(loss, problem_at(np.arange(len(here)), here), start)
+    slope, stride = np.zeros_like(logs), np.full(len(here), first_stride)
+    reached = np.where((here == end) & (residual <= TOLERANCE), residual, np.inf)
+    open_rows = np.flatnonzero((residual <= TOLERANCE) & (here != end))
     for _ in range(_PATH_STEPS):
         if not open_rows.size:
             break
-        goal = np.maximum(target[open_rows], here[open_rows] - stride[open_rows])
+        goal = np.minimum(end[open_rows], here[open_rows] + stride[open_rows])
         moved = goal - here[open_rows]
-        last = goal == target[open_rows]
-        points = problem.take(open_rows)
-        points = points._replace(penalty=np.where(last, points.penalty, np.exp(goal)))
-        found, size = _newton(loss, points, logs[open_rows] + slope[open_rows] * moved[:, None])
+        found, size = _newton(
+            loss, problem_at(open_rows, goal), logs[open_rows] + slope[open_rows] * moved[:, None]
+        )
         good = size <= TOLERANCE
         rows = open_rows[good]
-        if rows.size:
-            change = found[good] - logs[rows]
-            far = np.abs(moved[good]) > 0
-            slope[rows[far]] = change[far] / moved[good][far, None]
-            logs[rows], here[rows], stride[rows] = found[good], goal[good], 2 * stride[rows]
+        slope[rows] = (found[good] - logs[rows]) / moved[good][:, None]
+        logs[rows], here[rows], stride[rows] = found[good], goal[good], 2 * stride[rows]
         stride[open_rows[~good]] /= 4
-        done = open_rows[good & last]
-        reached[done] = size[good & last]
-        open_rows = open_rows[~(good & last) & (stride[open_rows] > _SHORTEST_STRIDE)]
-    finished = np.isin(np.arange(len(here)), open_rows, invert=True) & (here == target)
-    return logs, np.where(finished, reached, np.inf)
+        done = good & (goal == end[open_rows])
+        reached[open_rows[done]] = size[done]
+        open_rows = open_rows[~done & (stride[open_rows] > shortest_stride)]
+    return logs, reached
+
+
+def _cheapest_scale(problem):
+    """Factor that makes a penalty as easy for the cheapest group of noise directions as for a cost of 1."""
+    if problem.shares is None:
+        return np.ones_like(problem.penalty)
+    used = (problem.shares > 0) & (problem.noise_costs > 0)
+    cheapest = np.min(np.where(used, problem.noise_costs, 1.0), axis=1)
+    return 1 / np.minimum(cheapest, 1.0)
 
 
 def _newton(loss, problem, start):
     """Damped Newton, every point with its own step length; returns logs and the largest residual of each point."""
-    if start.shape == (1, 3) and loss.takes_floats:
+    if start.shape == (1, 3) and loss.takes_floats and problem.plain:
         return _newton_alone(loss, problem, start)
     logs, best = start.copy(), np.empty(len(start))
     residual, jacobian = equations(loss, problem, start)
@@ -196,7 +376,7 @@ def _newton(loss, problem, start):
 
 def _newton_alone(loss, problem, start):
     """`_newton` for one point with one spike, in floats."""
-    point = [field.item() for field in problem]
+    point = [field.item() for field in problem[:4]]
     here, scale = start[0].tolist(), 1.0
     size, residual, jacobian = _tried_alone(loss, point, here)
     step = _step_alone(residual, jacobian)
@@ -285,9 +465,7 @@ def _ridge_start(loss, problem):
     """Solution of the square loss curvature (target - m)^2 / 2, its penalty over the curvature at least 1e-3."""
     target, curvature = loss.parabola
     penalty = np.maximum(problem.penalty / curvature, _START_PENALTY)
-    overlaps, noise = ridge_overlaps(problem.strengths, problem.costs, problem.sample_ratio, penalty)
-    x = ridge_root(problem.sample_ratio, penalty)
-    step = np.where(penalty < 1, x / penalty - 1, 1 / (problem.sample_ratio * (1 + x) - 1))
-    start = np.empty((len(noise), overlaps.shape[1] + 2))
-    start[:, :-2], start[:, -2], start[:, -1] = target * overlaps, target * noise, step / curvature
-    return np.log(start)
+    ridge = ridge_solution(*problem[:3], penalty, *problem[4:7])
+    columns = [target * ridge.overlaps, target * ridge.noise[:, None], ridge.step[:, None] / curvature]
+    start = np.log(np.concatenate(columns, axis=1))
+    return start if problem.balance is None else np.concatenate([start, np.zeros((len(start), 1))], axis=1)

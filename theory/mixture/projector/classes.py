@@ -10,7 +10,7 @@ import scipy
 
 from theory import checks
 from theory.checks import AssumptionError
-from theory.mixture.common import check_sigma, check_signal_norm, flatten
+from theory.mixture.common import MEANS, centred_norm, check_sigma, check_signal_norm, flatten
 from theory.mixture.projector.negatives import mass_lost
 
 LOSSES = ("spectral", "inner", "euclidean")
@@ -24,7 +24,7 @@ _BEYOND = 1.001  # the bracket ends this factor beyond the root without signal
 _TOLERANCE = 1e-9  # of the minimiser, which a flat minimum defines to about 1e-8
 
 
-def common_mean_gain(loss, signal_norm, sigma, classes: int):
+def common_mean_gain(loss, signal_norm, sigma, classes: int, *, means="orthogonal"):
     r"""Gain of the common-mean direction.
 
     "inner": :math:`(v/(v+r^2/K))^{1/2}`, always a shrinkage. "euclidean": 1, because a distance does not see a common
@@ -37,10 +37,12 @@ def common_mean_gain(loss, signal_norm, sigma, classes: int):
     loss : {"spectral", "inner", "euclidean"}
     signal_norm, sigma : float or array, >= 0
     classes : int >= 2
+    means : {"orthogonal", "simplex"}
+        What `signal_norm` is: r of the means :math:`re_k`, or the norm of the means about their common mean,
+        :math:`r(1-1/K)^{1/2}`, as in `multiclass_ridge_accuracy` and, for two classes, `projector_gain`.
     """
-    loss = checks.choice("loss", loss, LOSSES)
-    classes = checks.integer("classes", classes, 2)
-    shape, r, sigma = flatten(signal_norm=check_signal_norm(signal_norm), sigma=check_sigma(sigma))
+    loss = _check_loss(loss)
+    shape, r, sigma, classes = _setting(signal_norm, sigma, classes, means)
     v, power = 1 + sigma**2, r**2 / classes
     if loss == "euclidean":
         gain = np.ones_like(r)
@@ -51,7 +53,7 @@ def common_mean_gain(loss, signal_norm, sigma, classes: int):
     return np.reshape(gain, shape)[()]
 
 
-def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
+def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner", means="orthogonal"):
     r"""Gain of the contrasts between classes, to about 1e-6.
 
     "inner": :math:`v\sqrt\alpha`, where :math:`\alpha` minimises :math:`(K-1)[\frac v2(v+\frac{r^2}K)\alpha^2
@@ -67,6 +69,9 @@ def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
     ----------
     signal_norm, sigma : float or array, >= 0
     classes : int >= 2
+    means : {"orthogonal", "simplex"}
+        What `signal_norm` is: r of the means :math:`re_k`, or the norm of the means about their common mean,
+        :math:`r(1-1/K)^{1/2}`, as in `multiclass_ridge_accuracy` and, for two classes, `projector_gain`.
     loss : {"spectral", "inner", "euclidean"}
 
     Returns
@@ -78,11 +83,10 @@ def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
     AssumptionError
         For "euclidean" without augmentation: the minimiser is infinite.
     """
-    loss = checks.choice("loss", loss, LOSSES)
+    loss = _check_loss(loss)
     if loss == "spectral":
-        return common_mean_gain(loss, signal_norm, sigma, classes)
-    classes = checks.integer("classes", classes, 2)
-    shape, r, sigma = flatten(signal_norm=check_signal_norm(signal_norm), sigma=check_sigma(sigma))
+        return common_mean_gain(loss, signal_norm, sigma, classes, means=means)
+    shape, r, sigma, classes = _setting(signal_norm, sigma, classes, means)
     if loss == "euclidean" and np.any(sigma == 0):
         raise AssumptionError(
             "sigma must be > 0 for the euclidean loss: without augmentation W grows without bound"
@@ -90,6 +94,21 @@ def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner"):
     one_gain = _inner_gain if loss == "inner" else _euclidean_gain
     gains = [one_gain(*world, classes) for world in zip(r, 1 + sigma**2, strict=True)]
     return np.reshape(gains, shape)[()]
+
+
+def _check_loss(loss):
+    if isinstance(loss, str) and loss == "cosine":
+        raise AssumptionError("loss 'cosine' is not covered for classes with means of their own")
+    return checks.choice("loss", loss, LOSSES)
+
+
+def _setting(signal_norm, sigma, classes, means):
+    """Shape, norm r of the means r e_k, sigma and the number of classes."""
+    classes = checks.integer("classes", classes, 2)
+    norm = check_signal_norm(signal_norm) / centred_norm(1.0, classes, "orthogonal")
+    if checks.choice("means", means, MEANS) == "orthogonal":
+        norm = check_signal_norm(signal_norm)
+    return *flatten(signal_norm=norm, sigma=check_sigma(sigma)), classes
 
 
 def _inner_gain(r, v, classes):

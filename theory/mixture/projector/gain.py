@@ -162,7 +162,10 @@ def expansion_threshold(loss, signal_norm):
     -------
     float or array
     """
-    loss = checks.choice("loss", loss, LOSSES[:2])
+    if checks.choice("loss", loss, LOSSES) == "euclidean":
+        raise AssumptionError("loss 'euclidean' has no threshold: it expands at any augmentation")
+    if loss == "cosine":
+        raise AssumptionError("loss 'cosine' has no threshold without a temperature: see `cosine_expands`")
     if loss == "spectral":
         return np.sqrt(1 + check_signal_norm(signal_norm) ** 2)[()]
     r = checks.in_range("signal_norm", signal_norm, 0.0, open_low=True)

@@ -235,6 +235,19 @@ def test_spikes_and_misalignment():
     )
 
 
+def test_infinite_expansion_of_averaging():
+    """Where the projector shows only its own direction, accuracy is that of one coordinate."""
+    assert theory.misaligned_accuracy("averaging", 1.5, 2.0, np.inf, 0.5) == pytest.approx(ndtr(0.75))
+    assert theory.spiked_accuracy("averaging", [1.0, 0.5], 2.0, [np.inf, 0.0]) == pytest.approx(ndtr(1.0))
+    near = theory.misaligned_accuracy("averaging", 1.5, 2.0, 1e5, 0.5)
+    assert theory.misaligned_accuracy("averaging", 1.5, 2.0, np.inf, 0.5) == pytest.approx(near, abs=1e-9)
+
+
+def test_shapes_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"signal_norm \(2,\), sample_ratio \(3,\)"):
+        theory.downstream_accuracy("ridge", [1.0, 2.0], [1.0, 2.0, 3.0], 0.0, 0.1)
+
+
 def test_ridge_with_two_classes_is_ridge(seed):
     points = random_points(seed, 30, 1e-3)
     np.testing.assert_allclose(
@@ -261,14 +274,14 @@ def test_conversions():
         (("ridge", 1, 1, -1, 0.1), r"kappa must lie in \(-1, inf\], got -1"),
         (("ridge", 1, 0, 0, 0.1), r"sample_ratio must lie in \(0, inf\), got 0"),
         (("ridge", -1, 1, 0, 0.1), r"signal_norm must lie in \[0, inf\), got -1"),
-        (("ridge", 1, 1, 0, -0.1), r"penalty must lie in \[0, inf\), got -0.1"),
+        (("ridge", 1, 1, 0, -0.1), r"penalty must lie in \[0, inf\], got -0.1"),
         (("ridge", 1, 1, np.nan, 0.1), "kappa must lie in"),
         (("ridge", 1, 1, 0), "penalty must be given"),
         (("hard-margin", 1, 1, 0, 0.1), "penalty must be left out"),
         (("averaging", 1, 1, 0, 0.1), "penalty must be left out"),
         (("probit", 1, 1, 0, 0.1), "classifier must be one of 'ridge'"),
         ((object(), 1, 1, 0, 0.1), "have a method prox"),
-        ((Squared(), 1, 1, 0, 0.0), r"penalty must lie in \(0, inf\)"),
+        ((Squared(), 1, 1, 0, 0.0), r"penalty must lie in \(0, inf\]"),
     ],
 )
 def test_bad_input_is_named(arguments, message):
@@ -279,8 +292,7 @@ def test_bad_input_is_named(arguments, message):
 def test_what_is_not_covered_says_so():
     with pytest.raises(theory.AssumptionError, match=r"sample_ratio must be < 3.70003.* got 4"):
         theory.downstream_accuracy("hard-margin", 1.0, 4.0, 0.0)
-    for name in ("bias", "class_balance", "noise_covariance"):
-        with pytest.raises(theory.AssumptionError, match=f"{name}.*not covered"):
-            theory.downstream_accuracy("ridge", 1.0, 1.0, 0.0, 0.1, **{name: 1})
+    with pytest.raises(theory.AssumptionError, match="noise_covariance.*spectrum_accuracy.*not covered"):
+        theory.downstream_accuracy("ridge", 1.0, 1.0, 0.0, 0.1, noise_covariance=1)
     with pytest.raises(TypeError, match="unexpected"):
         theory.downstream_accuracy("ridge", 1.0, 1.0, 0.0, 0.1, colour=1)

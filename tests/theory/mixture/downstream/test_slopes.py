@@ -55,8 +55,14 @@ def test_reversal_onset():
     assert 1.251 < theory.reversal_onset("logistic", 1000.0) < np.sqrt(np.pi / 2)
     found = [theory.reversal_onset("logistic", delta) for delta in (5.0, 8.0, 20.0, 100.0)]
     np.testing.assert_allclose(found, [0.974, 1.089, 1.191, 1.241], atol=1e-3)
+    found_logistic = found
     found = [theory.reversal_onset("hinge", delta) for delta in (5.0, 20.0, 100.0, 1e4)]
     np.testing.assert_allclose(found, [0.974, 1.169, 1.213, 1.2239], atol=1e-3)
+    np.testing.assert_array_equal(theory.reversal_onset("logistic", [5.0, 8.0]), found_logistic[:2])
+    for delta in (2.03, 2.05):  # the crossing lies within 1e-2 to 1e-6 of the separability limit
+        onset, limit = theory.reversal_onset("logistic", delta), theory.separability_signal(delta)
+        assert 0.99 * limit < onset < limit
+    assert theory.reversal_onset("hinge", 2.05) < theory.separability_signal(2.05)
     for r, sign in ((1.1, 1), (1.25, -1)):
         assert np.sign(theory.expansion_slope("logistic", r, 20.0, 0.0, 1e-6)) == sign
 
@@ -64,5 +70,10 @@ def test_reversal_onset():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="classifier must be one of 'ridge', 'logistic', 'hinge'"):
         theory.expansion_slope("hard-margin", 1.0, 1.0, 0.0, None)
+    for classifier in ("ridge", "logistic", "hinge"):
+        with pytest.raises(ValueError, match="penalty must be > 0 for slopes, got 0"):
+            theory.expansion_slope(classifier, 1.0, 8.0, 0.0, 0.0)
+    with pytest.raises(theory.ConvergenceError, match="no crossing found"):
+        theory.reversal_onset("hinge", 2.001)
     with pytest.raises(ValueError, match=r"sample_ratio must lie in \(2"):
         theory.reversal_onset("logistic", 1.5)

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from scipy.optimize import minimize
+from scipy.special import expit, ndtr
 
 import theory
 
@@ -69,14 +70,85 @@ def test_against_trained_ridge(delta, penalty, seed):
     assert gap([1, 1, 1]) > 2 * allowed  # without the projector
 
 
+@pytest.mark.parametrize("classifier", ["ridge", "logistic", "hinge"])
+def test_every_loss_contains_the_spike_and_its_limits(classifier, seed):
+    """One spike in a flat spectrum, with any penalty, none and an infinite one."""
+    rng = np.random.default_rng([seed, 92])
+    r, delta, grown = (between(rng, *ends) for ends in ((0.2, 3), (0.2, 30), (0.05, 20)))
+    strengths, gains = np.stack([r, 0 * r], 1), np.stack([grown, 1 + 0 * r], 1)
+    for penalty in (between(rng, 1e-4, 100), 0.0, np.inf):
+        found = theory.spectrum_accuracy(strengths, gains, [0, 1], delta, penalty, classifier)
+        expected = theory.downstream_accuracy(classifier, r, delta, grown - 1, penalty)
+        np.testing.assert_allclose(found, expected, atol=2e-11)
+
+
+@pytest.mark.parametrize("classifier", ["ridge", "logistic", "hinge"])
+def test_extreme_gains_are_limits(classifier):
+    """Gain 0 removes a group; infinite gains too few to fit the data alone are the limit of large ones."""
+    ends = [
+        theory.spectrum_accuracy(STRENGTHS, [*GAINS[:2], gain], SHARES, 3.0, 0.2, classifier)
+        for gain in (np.inf, 1e4, 0.0, 1e-5)
+    ]
+    assert ends[0] == pytest.approx(ends[1], abs=1e-6) and ends[2] == pytest.approx(ends[3], abs=1e-6)
+    removed = theory.spectrum_accuracy(
+        STRENGTHS[:2], GAINS[:2], [0.625, 0.375], 3.0 / 0.8, 0.2 / 1.0, classifier
+    )
+    assert ends[2] == pytest.approx(removed, abs=1e-9)
+    assert abs(ends[0] - ends[2]) > 2e-3
+    alone = theory.spectrum_accuracy([0.9], [1.0], [1.0], 0.6 / 0.7, 0.0, classifier)
+    infinite = theory.spectrum_accuracy([0.5, 0.9], [1.0, np.inf], [0.3, 0.7], 0.6, 0.2, classifier)
+    assert infinite == pytest.approx(alone, abs=1e-9)  # 70 percent of the dimensions fit all labels
+
+
+@pytest.mark.parametrize("classifier", ["ridge", "logistic", "hinge"])
+def test_no_failure_on_random_points(classifier, seed):
+    rng = np.random.default_rng([seed, 93])
+    n = 10_000 if classifier != "logistic" else 2000
+    strengths, gains = (np.exp(rng.uniform(*np.log(ends), (n, 3))) for ends in ((0.1, 2), (0.05, 20)))
+    shares = rng.dirichlet([1, 1, 1], n)
+    delta, penalty = between(rng, 0.2, 30, n), between(rng, 1e-6, 100, n)
+    found = theory.spectrum_accuracy(strengths, gains, shares, delta, penalty, classifier)
+    assert np.all((found > 0.5) & (found < ndtr(np.linalg.norm(strengths, axis=1))))
+
+
+@pytest.mark.parametrize("delta", [0.6, 2.0])
+def test_logistic_against_training(delta, seed):
+    """60 sets in 150 dimensions, exact accuracy given w: 4 standard errors and 2e-3 for the finite dimension."""
+    p, sets, penalty = 150, 60, 0.05
+    n, rng = int(delta * p), np.random.default_rng([seed, 94])
+    counts = np.round(SHARES * p).astype(int)
+    gains, mean = np.repeat(GAINS, counts), np.repeat(STRENGTHS / np.sqrt(counts), counts)
+
+    def trained_accuracy():
+        seen = (mean + rng.normal(size=(n, p))) * gains
+
+        def objective(w):
+            margin = seen @ w
+            slope = seen.T @ expit(-margin) / -n + penalty * w
+            return np.mean(np.logaddexp(0, -margin)) + penalty / 2 * w @ w, slope
+
+        beta = minimize(objective, np.zeros(p), jac=True, method="L-BFGS-B").x * gains
+        return ndtr(beta @ mean / np.linalg.norm(beta))
+
+    accuracies = [trained_accuracy() for _ in range(sets)]
+    allowed = 4 * np.std(accuracies) / np.sqrt(sets) + 2e-3
+    found = theory.spectrum_accuracy(STRENGTHS, GAINS, SHARES, delta, penalty, "logistic")
+    assert abs(np.mean(accuracies) - found) < allowed
+    flat = theory.spectrum_accuracy(STRENGTHS, [1, 1, 1], SHARES, delta, penalty, "logistic")
+    assert abs(np.mean(accuracies) - flat) > 2 * allowed
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (([-1], [1], [1], 1, 1), "strengths must lie in"),
-        (([1], [0], [1], 1, 1), r"gains must lie in \(0, inf\)"),
+        (([1], [-1], [1], 1, 1), r"gains must lie in \[0, inf\]"),
+        (([1, 0], [1, 0], [0, 1], 1, 1), "gains must be > 0 for a positive share"),
         (([1], [1], [0.9], 1, 1), "shares must add up to 1"),
         (([1], [1], [1], 0, 1), "sample_ratio must lie in"),
-        (([1], [1], [1], 1, 0), r"penalty must lie in \(0, inf\)"),
+        (([1], [1], [1], 1, -1), r"penalty must lie in \[0, inf\]"),
+        (([1], [1], [1], 1, 1, "hard-margin"), "classifier must be a convex loss"),
+        (([1], [1], [1], [1, 2], [1, 2, 3]), "must broadcast against"),
     ],
 )
 def test_bad_input_is_named(arguments, message):

@@ -29,6 +29,51 @@ def test_two_classes_are_the_mixture_about_its_mean(loss):
     np.testing.assert_allclose(theory.contrast_gain(2.0, sigma, 2, loss=loss), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("loss", ["spectral", "inner", "euclidean"])
+def test_simplex_means_of_two_classes_are_the_mixture(loss):
+    expected = theory.projector_gain(loss, 1.5, 0.8)
+    assert theory.contrast_gain(1.5, 0.8, 2, loss=loss, means="simplex") == pytest.approx(expected, rel=1e-6)
+    orthogonal = theory.contrast_gain(1.5 * np.sqrt(3 / 2), 0.8, 3, loss=loss)
+    assert theory.contrast_gain(1.5, 0.8, 3, loss=loss, means="simplex") == pytest.approx(
+        orthogonal, rel=1e-9
+    )
+    assert abs(orthogonal - theory.contrast_gain(1.5, 0.8, 3, loss=loss)) > 1e-3
+
+
+def test_gain_and_accuracy_of_three_classes_in_one_convention(seed):
+    """Ridge on projected samples of means r e_k: 4 standard errors and 5e-3 for 200 dimensions."""
+    classes, r, sigma, delta, penalty, p, sets = 3, 1.5, 0.8, 2.0, 0.1, 200, 20
+    gain = theory.contrast_gain(r, sigma, classes)
+    found = theory.multiclass_ridge_accuracy(classes, r, delta, gain - 1, penalty, means="orthogonal")
+    simplex = theory.multiclass_ridge_accuracy(
+        classes,
+        r * np.sqrt(2 / 3),
+        delta,
+        theory.contrast_gain(r * np.sqrt(2 / 3), sigma, classes, means="simplex") - 1,
+        penalty,
+    )
+    assert found == pytest.approx(simplex, abs=1e-9)
+    rng, n = np.random.default_rng([seed, 32]), int(delta * p)
+    means = _centred(r * np.eye(classes, p)[:, :classes].T).T  # centred over the classes
+    means = np.pad(means, ((0, 0), (0, p - classes)))
+    span = np.pad(np.eye(classes) - 1 / classes, ((0, p - classes), (0, p - classes)))
+    projector = np.eye(p) + (gain - 1) * span
+
+    def trained_accuracy():
+        y, test = rng.integers(classes, size=n), rng.integers(classes, size=4000)
+        seen = (means[y] + rng.normal(size=(n, p))) @ projector
+        weights = np.linalg.solve(
+            seen.T @ seen / n + penalty * np.eye(p), seen.T @ (np.eye(classes)[y] - 1 / classes)
+        )
+        scores = (means[test] + rng.normal(size=(4000, p))) @ projector @ weights
+        return np.mean(scores.argmax(1) == test)
+
+    accuracies = [trained_accuracy() for _ in range(sets)]
+    allowed = 4 * np.std(accuracies) / np.sqrt(sets) + 5e-3
+    assert abs(np.mean(accuracies) - found) < allowed
+    assert abs(theory.multiclass_ridge_accuracy(classes, r, delta, gain - 1, penalty) - found) > 2 * allowed
+
+
 def test_euclidean_contrasts_of_four_classes():
     """Published predictions of a softmax expectation by sampling."""
     found = theory.contrast_gain(3.0, np.array([0.7, 1.1, 1.6, 2.5]), 4, loss="euclidean")
@@ -72,6 +117,11 @@ def _centred(x):
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="loss must be one of 'spectral', 'inner', 'euclidean'"):
-        theory.contrast_gain(1.0, 1.0, 3, loss="cosine")
+        theory.contrast_gain(1.0, 1.0, 3, loss="triplet")
+    for call in (theory.common_mean_gain, lambda loss, *rest: theory.contrast_gain(*rest, loss=loss)):
+        with pytest.raises(theory.AssumptionError, match="'cosine' is not covered"):
+            call("cosine", 1.0, 1.0, 3)
+    with pytest.raises(ValueError, match="means must be one of 'simplex', 'orthogonal'"):
+        theory.contrast_gain(1.0, 1.0, 3, means="corners")
     with pytest.raises(theory.AssumptionError, match="sigma must be > 0"):
         theory.contrast_gain(1.0, 0.0, 3, loss="euclidean")

@@ -370,7 +370,9 @@ def test_arrays_broadcast_and_scalars_give_floats():
         (lambda: theory.projector_gain("cosine", 1, 1, dim=5), "temperature must be given"),
         (lambda: theory.projector_gain("cosine", 1, 1, temperature=0, dim=5), "temperature must lie in"),
         (lambda: theory.projector_gain("inner", 1, 1, views="none"), "views must be one of"),
-        (lambda: theory.expansion_threshold("euclidean", 1.0), "loss must be one of 'spectral', 'inner'"),
+        (lambda: theory.expansion_threshold("euclidean", 1.0), "expands at any augmentation"),
+        (lambda: theory.expansion_threshold("cosine", 1.0), "see `cosine_expands`"),
+        (lambda: theory.expansion_threshold("triplet", 1.0), "loss must be one of"),
     ],
 )
 def test_bad_input_is_named(call, message):
