@@ -17,6 +17,7 @@ from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
 from synthetic.features import settings
 from synthetic.features.head_schemes import train_balanced
+from synthetic.features.info_nce import LITTLE_NOISE, InnerProductTraining, train_with_info_nce
 from synthetic.features.population import (
     aligned_start,
     balanced_start,
@@ -179,6 +180,20 @@ def _measure_constant(seed):
     return np.stack(
         [_trained(training, seed).constant[:, 1] for training in (settings.RELU_LEFT, settings.RELU_RIGHT)],
         axis=1,
+    )
+
+
+# InfoNCE in place of the spectral loss
+
+INNER_PRODUCT = InnerProductTraining(temperature=0.5)
+
+
+def _predict_info_nce(seed):
+    """The spectral law, in which the temperature scales the squared weights, as it would for Gaussian features."""
+    temperature = INNER_PRODUCT.temperature
+    return Prediction(
+        theory.layer_weights(LITTLE_NOISE, 1, loss="inner", temperature=temperature)[0],
+        theory.layer_weights(LITTLE_NOISE, 1)[0] * np.sqrt(temperature),
     )
 
 
@@ -360,5 +375,19 @@ CLAIMS = (
         check=Equivalent(0.15),
         measure=partial(_measure_after, settings.LINEAR_RIGHT),
         predict=_predict_right_linear,
+    ),
+    Claim(
+        id="info-nce-weights",
+        statement="Two linear layers trained with InfoNCE on inner products give the features the weights of the "
+        "InfoNCE law, not those of the spectral law.",
+        latex=r"a\sigma^2(\phi^2+\sigma^2)+E[\phi x\tanh(a\phi x)]=\rho\phi^2,\quad s=(\tau a)^{1/2}",
+        source="derived",
+        reference="derived here (docs/derivations/info-nce.md#each-feature)",
+        assumptions="batches of 256, whose other members are the negatives, temperature 0.5, 3,000 steps of SGD with "
+        "momentum; three equal strengths, noise 0.25, 12 units in both layers",
+        control="the spectral law with its squared weights scaled by the temperature",
+        check=Equivalent(0.03),
+        measure=partial(train_with_info_nce, INNER_PRODUCT),
+        predict=_predict_info_nce,
     ),
 )
