@@ -29,6 +29,8 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     run_slow = config.getoption("--slow") or "slow" in config.getoption("-m")
     for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"the id holds an address, so it cannot be selected again: {item.nodeid}")
         if item.get_closest_marker("slow") and not run_slow:
             item.add_marker(pytest.mark.skip(reason="slow: give --slow to run it"))
         if item.get_closest_marker("gpu") and not _cuda_available():
