@@ -3,6 +3,7 @@
 from synthetic.claims import (
     gui_downstream,
     gui_images,
+    gui_other_losses,
     gui_projector,
     gupta,
     gupta_images,
@@ -22,6 +23,7 @@ _MODULES = (
     xue_accuracy,
     xue_heads,
     gui_projector,
+    gui_other_losses,
     gui_downstream,
     song,
     gupta,

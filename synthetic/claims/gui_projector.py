@@ -18,11 +18,11 @@ from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign
 from synthetic.mixture import settings
 from synthetic.mixture.losses import SampledLosses, measure_calibration, measure_losses
-from synthetic.mixture.projectors import measure_descent_ratio, measure_gains, measure_log_gains
+from synthetic.mixture.projectors import measure_crossing, measure_descent_difference, measure_gains
 from synthetic.mixture.settings import DIM, SIGNAL_NORM
 
-REPLICATES = 16
-LOCAL = tuple(settings.local_gradient(sigma, steps=12, members=REPLICATES) for sigma in (0.5, 2.0))
+REPLICATES = 32
+LOCAL = tuple(settings.local_gradient(sigma, steps=12, members=REPLICATES // 2) for sigma in (0.5, 2.0))
 LOSSES = SampledLosses()
 CALIBRATED = (0.7, 1.5, 4.0)
 
@@ -32,28 +32,46 @@ def _augmentation(trainings):
     return np.array([(training.sigma[0], training.temperature) for training in trainings]).T
 
 
-def _predict_gains(trainings, views, control_views, seed):
-    """Control: the gain for other views."""
+def _predict_gains(trainings, too_strong, views, seed):
+    """Control: the gain where the augmentation is taken to be `too_strong` times as strong."""
     sigma, _ = _augmentation(trainings)
-    gain = partial(theory.projector_gain, trainings[0].loss, SIGNAL_NORM, sigma)
-    return Prediction(gain(views=views), gain(views=control_views))
+    gain = partial(theory.projector_gain, trainings[0].loss, SIGNAL_NORM, views=views)
+    return Prediction(gain(sigma), gain(too_strong * sigma))
 
 
-def _predict_euclidean(seed):
-    gains = theory.projector_gain("euclidean", SIGNAL_NORM, _augmentation(settings.EUCLIDEAN)[0])
-    return Prediction(gains, 1 / gains)
+def _predict_one_sided(seed):
+    """Control: a signal norm 10% larger."""
+    sigma, _ = _augmentation(settings.INNER_CLEAN_NEGATIVES)
+    gain = partial(theory.projector_gain, "inner", sigma=sigma, views="clean negatives")
+    return Prediction(gain(SIGNAL_NORM), gain(1.1 * SIGNAL_NORM))
+
+
+def _predict_neutral(seed):
+    """Control: anchor and negatives exchanged."""
+    sigma, _ = _augmentation(settings.EUCLIDEAN_CLEAN_NEGATIVES)
+    gain = partial(theory.projector_gain, "euclidean", SIGNAL_NORM, sigma)
+    return Prediction(gain(views="clean negatives"), gain(views="clean anchor"))
 
 
 def _predict_cosine(seed):
+    """Control: augmentation 5% too strong."""
     sigma, temperature = _augmentation(settings.COSINE)
-    gain = partial(theory.projector_gain, "cosine", SIGNAL_NORM, sigma, dim=DIM)
-    return Prediction(gain(temperature=temperature), gain(temperature=0.3))
+    gain = partial(theory.projector_gain, "cosine", SIGNAL_NORM, temperature=temperature, dim=DIM)
+    return Prediction(gain(sigma), gain(1.05 * sigma))
 
 
 def _predict_threshold(seed):
-    sigma, _ = _augmentation(settings.INNER)
-    side = np.sign(sigma**2 - theory.expansion_threshold("inner", SIGNAL_NORM))
-    return Prediction(side, -side)
+    """Control: the threshold of the spectral loss."""
+    variance = [theory.expansion_threshold(loss, SIGNAL_NORM) for loss in ("inner", "spectral")]
+    return Prediction(*np.sqrt(variance)[:, None])
+
+
+def _predict_few_negatives(seed):
+    """Control: infinitely many negatives."""
+    (training,) = settings.INNER_FEW_NEGATIVES
+    few = theory.finite_negatives_metric(SIGNAL_NORM, training.sigma[0], DIM, training.batch - 1)
+    many = theory.projector_gain("inner", SIGNAL_NORM, training.sigma[0])
+    return Prediction(np.array([few.gain]), np.array([many]))
 
 
 def _predict_local(seed):
@@ -64,7 +82,7 @@ def _predict_local(seed):
 
 
 def _predict_losses(seed):
-    """Control: augmentation of 0.6."""
+    """Control: augmentation of 0.93."""
 
     def values(sigma):
         metric = theory.Metric(*LOSSES.metric)
@@ -77,7 +95,7 @@ def _predict_losses(seed):
         )
         return np.array([*closed, cosine])
 
-    return Prediction(values(LOSSES.sigma), values(0.6))
+    return Prediction(values(LOSSES.sigma), values(0.93))
 
 
 def _predict_calibration(seed):
@@ -85,9 +103,17 @@ def _predict_calibration(seed):
     return Prediction(np.ones(3), np.array([1.0, 1.0, 1 + 1 / SIGNAL_NORM**2]))
 
 
-_MIXTURE = "Two balanced Gaussian classes, isotropic noise"
-_TRAINED = f"{_MIXTURE}; full 8 x 8 projector from the identity, Adam, batches of 192, so 191 negatives"
-_claim = partial(Claim, source="derived", reference=GUI, assumptions=_TRAINED)
+_MIXTURE = "Two balanced Gaussian classes, isotropic noise, r = 1.5"
+
+
+def _trained(batch):
+    return f"{_MIXTURE}; full 8 x 8 projector from the identity, Adam, batches of {batch}, so {batch - 1} negatives"
+
+
+_TRAINED = _trained(256)
+_RELU = "As for the linear projector; two layers, 20 hidden units, gain of the averaged Jacobian metric"
+_GAIN = "gain of the signal over the noise"
+_claim = partial(Claim, source="derived", reference=GUI, assumptions=_TRAINED, quantity=_GAIN)
 
 CLAIMS = (
     _claim(
@@ -95,18 +121,21 @@ CLAIMS = (
         statement="The population losses of a projector on the mixture have closed forms.",
         latex=r"L_{IP} = -\alpha(1+r^2)-(p-1)\beta+\tfrac v2[\alpha^2(v+r^2)+(p-1)v\beta^2]+E\log\cosh(\alpha rX)",
         assumptions=f"{_MIXTURE}; infinitely many negatives, measured with 2,000",
-        control="augmentation of 0.6 in place of 0.9",
-        check=Equivalent(0.1),
-        measure=partial(measure_losses, LOSSES, REPLICATES),
+        control="augmentation of 0.93 in place of 0.9",
+        quantity="loss",
+        check=Equivalent(0.04),
+        measure=partial(measure_losses, LOSSES, 2 * REPLICATES),
         predict=_predict_losses,
     ),
     _claim(
         id="gui-nishimori",
         statement="The posterior mean of the class is calibrated, the identity behind all thresholds.",
         latex=r"E[\tfrac Xr\tanh\tfrac{rX}w] = 1,\ X\sim N(r, w)",
+        source="identity",
         assumptions=_MIXTURE,
         control="E[X^2] / r^2 without noise variance: 1 + 1/r^2 at the largest noise",
-        check=Equivalent(0.05, unbiased=True),
+        quantity="mean of the posterior mean over r",
+        check=Equivalent(0.02, unbiased=True),
         measure=partial(measure_calibration, SIGNAL_NORM, CALIBRATED, REPLICATES),
         predict=_predict_calibration,
     ),
@@ -114,76 +143,102 @@ CLAIMS = (
         id="gui-spectral-gain",
         statement="The spectral loss expands the signal direction only under strong augmentation.",
         latex=r"\mathrm{gain}^2 = (1+r^2)v^2/(v+r^2)^2",
-        control="one view clean: always a shrinkage",
-        check=Equivalent(0.04),
+        assumptions=f"{_trained(192)}; sigma = 0.8 and 2",
+        control="augmentation 5% too strong",
+        check=Equivalent(0.015),
         measure=partial(measure_gains, settings.SPECTRAL, REPLICATES),
-        predict=partial(_predict_gains, settings.SPECTRAL, "both", "clean anchor"),
+        predict=partial(_predict_gains, settings.SPECTRAL, 1.05, "both"),
     ),
     _claim(
         id="gui-inner-gain",
         statement="InfoNCE with inner products has its own gain, whatever the temperature.",
         latex=r"\mathrm{gain} = v\sqrt\alpha,\ v(v+r^2)\alpha+r^2T(\alpha) = 1+r^2",
-        control="one view clean",
-        check=Equivalent(0.04),
+        assumptions=f"{_TRAINED}; sigma = 0.8 and 2",
+        control="augmentation 10% too strong",
+        check=Equivalent(0.028),
         measure=partial(measure_gains, settings.INNER, REPLICATES),
-        predict=partial(_predict_gains, settings.INNER, "both", "clean anchor"),
+        predict=partial(_predict_gains, settings.INNER, 1.1, "both"),
     ),
     _claim(
         id="gui-inner-threshold",
         statement="InfoNCE with inner products shrinks below its threshold of augmentation and expands above.",
         latex=r"T(1/v^2) = \sigma^2/(1+\sigma^2)",
-        control="weak augmentation expands, strong shrinks",
-        check=Sign(0.05),
-        measure=partial(measure_log_gains, settings.INNER, REPLICATES),
+        assumptions=f"{_trained(384)}; crossing of the line through the log gains at sigma = 1.15 and 1.37",
+        control="threshold of the spectral loss",
+        quantity="augmentation at which the gain is 1",
+        check=Equivalent(0.045),
+        measure=partial(measure_crossing, settings.INNER_CROSSING, REPLICATES),
         predict=_predict_threshold,
+    ),
+    _claim(
+        id="gui-few-negatives",
+        statement="With few negatives InfoNCE with inner products shrinks less than with infinitely many.",
+        latex=r"L_N = -E\,s_++E\log(e^{s_+}+\sum_{j\le N}e^{s_j})",
+        assumptions=f"{_trained(32)}; sigma = 0.8",
+        control="infinitely many negatives",
+        check=Equivalent(0.009),
+        measure=partial(measure_gains, settings.INNER_FEW_NEGATIVES, REPLICATES),
+        predict=_predict_few_negatives,
     ),
     _claim(
         id="gui-inner-one-sided",
         statement="With an augmented anchor and clean negatives InfoNCE with inner products always shrinks.",
         latex=r"(1+0)(v+r^2)\alpha+r^2T_v(\alpha) = 1+r^2,\ \mathrm{gain} = \sqrt{\alpha v} < 1",
-        control="both views augmented",
-        check=Equivalent(0.04),
+        assumptions=f"{_TRAINED}; sigma = 0.8 and 2",
+        control="signal norm 10% too large",
+        check=Equivalent(0.013),
         measure=partial(measure_gains, settings.INNER_CLEAN_NEGATIVES, REPLICATES),
-        predict=partial(_predict_gains, settings.INNER_CLEAN_NEGATIVES, "clean negatives", "both"),
+        predict=_predict_one_sided,
     ),
     _claim(
         id="gui-euclidean-gain",
         statement="InfoNCE with squared distances expands at any augmentation.",
         latex=r"\mathrm{gain} > 1\ \forall\sigma > 0",
-        control="the inverse gain",
-        check=Equivalent(0.04),
+        assumptions=f"{_TRAINED}; sigma = 0.8 and 1.5",
+        control="augmentation 10% too strong",
+        check=Equivalent(0.022),
         measure=partial(measure_gains, settings.EUCLIDEAN, REPLICATES),
-        predict=_predict_euclidean,
+        predict=partial(_predict_gains, settings.EUCLIDEAN, 1.1, "both"),
     ),
     _claim(
         id="gui-euclidean-neutral",
         statement="With an augmented anchor and clean negatives InfoNCE with squared distances does neither.",
         latex=r"W^\top W = (\tau/\sigma^2)I",
-        control="clean anchor and augmented negatives",
+        assumptions=f"{_TRAINED}; sigma = 0.8 and 1.5",
+        control="clean anchor and augmented negatives, 1.07 at the weaker augmentation",
         check=Equivalent(0.03),
         measure=partial(measure_gains, settings.EUCLIDEAN_CLEAN_NEGATIVES, REPLICATES),
-        predict=partial(
-            _predict_gains, settings.EUCLIDEAN_CLEAN_NEGATIVES, "clean negatives", "clean anchor"
-        ),
+        predict=_predict_neutral,
     ),
     _claim(
         id="gui-cosine-gain",
         statement="With cosine similarity the gain depends on temperature: shrinkage in a window, expansion above it.",
         latex=r"\tfrac12qt^3+q^2T(t/v) < \sigma^2/(1+\sigma^2)",
-        control="temperature absorbed: 0.3 for all",
-        check=Equivalent(0.04),
+        assumptions=f"{_TRAINED}; (sigma, tau) = (0.3, 0.3), (0.5, 1.5), (0.8, 1)",
+        control="augmentation 5% too strong",
+        check=Equivalent(0.028),
         measure=partial(measure_gains, settings.COSINE, REPLICATES),
         predict=_predict_cosine,
     ),
     _claim(
         id="gui-relu-projector",
-        statement="A two-layer ReLU projector that starts at the identity expands or shrinks as the linear one.",
-        latex=r"\mathrm{sign}\log\mathrm{gain}_{ReLU} = \mathrm{sign}\log\mathrm{gain}",
-        assumptions="As for the linear projector; 20 hidden units, gain of the averaged Jacobian metric",
-        control="the opposite signs",
-        check=Sign(0.05),
-        measure=partial(measure_log_gains, settings.RELU, REPLICATES),
-        predict=_predict_threshold,
+        statement="A two-layer ReLU projector that starts at the identity has the gain of a linear one.",
+        latex=r"\mathrm{gain}_{ReLU} = \mathrm{gain}",
+        assumptions=f"{_RELU}; sigma = 0.8 and 2",
+        control="augmentation 10% too strong",
+        check=Equivalent(0.028),
+        measure=partial(measure_gains, settings.RELU, REPLICATES),
+        predict=partial(_predict_gains, settings.RELU, 1.1, "both"),
+    ),
+    _claim(
+        id="gui-relu-random-start",
+        statement="A two-layer ReLU projector has the gain of a linear one also when it starts at random weights.",
+        latex=r"\mathrm{gain}_{ReLU} = \mathrm{gain}",
+        assumptions=f"{_RELU}, normal weights of variance 1 / fan-in, 600 steps, batches of 192; sigma = 0.8",
+        control="augmentation 10% too strong",
+        check=Equivalent(0.016),
+        measure=partial(measure_gains, settings.RELU_RANDOM, REPLICATES),
+        predict=partial(_predict_gains, settings.RELU_RANDOM, 1.1, "both"),
     ),
     _claim(
         id="gui-local-reversed",
@@ -191,8 +246,9 @@ CLAIMS = (
         latex=r"T(1/\tau)+v/\tau < 1",
         assumptions=f"{_MIXTURE}; 511 negatives, p = 8",
         control="signs of the global verdict",
+        quantity="descent along the signal minus descent across it",
         check=Sign(),
-        measure=partial(measure_descent_ratio, LOCAL),
+        measure=partial(measure_descent_difference, LOCAL),
         predict=_predict_local,
     ),
 )

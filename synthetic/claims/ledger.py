@@ -25,7 +25,7 @@ _ALIKE = 1e6
 
 
 def table_row(entry: dict) -> dict[str, str]:
-    """Cells of the table for one entry of the ledger; of several comparisons the one farthest from its prediction.
+    """Cells of the table for one entry of the ledger; of several comparisons the one nearest to failing.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def table_row(entry: dict) -> dict[str, str]:
         See `ClaimResult.to_json`.
     """
     measured, predicted = np.array(entry["measured"]), np.array(entry["predicted"])
-    worst = int(np.argmax(np.abs(measured - predicted)))
+    worst = int(np.argmax(_strain(entry["asked"][0], measured, predicted)))
     low, high = (ends[worst] for ends in entry["interval"])
     replicated = entry["replicates"] > 1
     spread = f" ± {entry['standard_error'][worst]:.2g}" if replicated else ""
@@ -49,6 +49,15 @@ def table_row(entry: dict) -> dict[str, str]:
         "expected": entry["expected"],
         "control": rejected if entry["control"]["rejected"] else f"NOT {rejected.upper()}",
     }
+
+
+def _strain(asked, measured, predicted):
+    """How near a comparison is to failing: its excess over a bound, minus its effect, or its distance."""
+    if asked.startswith("≤"):
+        return measured - predicted
+    if asked.startswith((">", "<")):
+        return -np.sign(predicted) * measured
+    return np.abs(measured - predicted)
 
 
 def entries_json(entries: Sequence[dict]) -> bytes:
@@ -95,8 +104,8 @@ def _introduction(entries, usual):
         "",
         "**How to read a row.** *Theory says* is what the statement asks of the measurement: a value with its",
         "margin, a side of zero, or a bound. *Measured* is a mean ± its standard error over independent replicates, or",
-        "one number where nothing is random. Of several comparisons the row shows the one farthest from its",
-        "prediction; `figures/claims.json` holds all.",
+        "one number where nothing is random. Of several comparisons the row shows the one nearest to failing;",
+        "`figures/claims.json` holds all.",
         "",
         "**Why a verdict can be believed.** The same check must reject a control: the nearest error that would matter.",
         "A sentence of a paper is *not supported* only where an effect of a size stated beforehand, planted in the",

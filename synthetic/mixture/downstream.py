@@ -67,10 +67,15 @@ def fit_and_score(point: Downstream) -> np.ndarray:
     accuracies = []
     for kappa in point.kappas:
         projected = signed + kappa * np.outer(signed @ direction, direction)
-        fitted = _FITS[point.classifier](projected, labels, point.penalty)
+        fitted = fit_classifier(point.classifier, projected, labels, point.penalty)
         beta = fitted + kappa * (fitted @ direction) * direction
         accuracies.append(ndtr(point.signal_norm * beta[0] / np.linalg.norm(beta)))
     return np.array(accuracies)
+
+
+def fit_classifier(classifier: Classifier, signed, labels, penalty) -> np.ndarray:
+    """Vector (p,) of a classifier fitted to inputs times labels, `signed` (n, p), and labels (n,)."""
+    return _FITS[classifier](signed, labels, penalty)
 
 
 def is_separable(point: Downstream) -> bool:

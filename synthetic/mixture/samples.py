@@ -27,13 +27,37 @@ def sample_mixture(mean: torch.Tensor, shape: tuple[int, ...], generator: torch.
     return labels.unsqueeze(-1) * mean + noise, labels
 
 
+def random_basis(dim: int, generator: torch.Generator) -> torch.Tensor:
+    """Orthonormal rows (dim, dim), float64, uniform over rotations and reflections."""
+    basis, triangle = torch.linalg.qr(torch.randn(dim, dim, generator=generator, dtype=torch.float64))
+    return (basis * triangle.diagonal().sign()).mT
+
+
 def mixture_views(mean: torch.Tensor, sigma: tuple[float, float], shape: tuple[int, ...], generator):
     """Two views (*shape, p) of the same inputs, with augmentation noise of their own standard deviations."""
+    inputs, _ = sample_mixture(mean, shape, generator)
+    return _augment((inputs, inputs), sigma, generator)
+
+
+def same_class_views(mean: torch.Tensor, sigma: tuple[float, float], shape: tuple[int, ...], generator):
+    """Views (*shape, p) of two independent inputs of one class."""
+    inputs, labels = sample_mixture(mean, shape, generator)
+    noise = torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype)
+    return _augment((inputs, labels.unsqueeze(-1) * mean + noise), sigma, generator)
+
+
+def class_views(means: torch.Tensor, sigma: tuple[float, float], shape: tuple[int, ...], generator):
+    """Two views (*shape, p) of the same inputs of several classes, equally likely, with means (K, p)."""
+    chosen = torch.randint(0, len(means), shape, generator=generator)
+    inputs = means[chosen] + torch.randn((*shape, means.shape[-1]), generator=generator, dtype=means.dtype)
+    return _augment((inputs, inputs), sigma, generator)
+
+
+def _augment(inputs, sigma, generator):
     if min(sigma) < 0:
         raise ValueError(f"sigma must be >= 0, got {sigma}")
-    inputs, _ = sample_mixture(mean, shape, generator)
-    noise = (torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype) for _ in sigma)
-    return tuple(inputs + size * e for size, e in zip(sigma, noise, strict=True))
+    noise = (torch.randn(one.shape, generator=generator, dtype=one.dtype) for one in inputs)
+    return tuple(one + size * e for one, size, e in zip(inputs, sigma, noise, strict=True))
 
 
 def signal_gain(metric, direction) -> np.ndarray:

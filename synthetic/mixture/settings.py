@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from synthetic.mixture.downstream import Downstream
+from synthetic.mixture.predictors import PredictorTraining
 from synthetic.mixture.projectors import ProjectorTraining
 
 SIGNAL_NORM, DIM = 1.5, 8
 """Of the mixtures on which projectors are trained."""
+
+
+NEGATIVES = {"batch": 256}
+"""255 negatives: enough to come within a hundredth of the limit of infinitely many."""
 
 
 def _train(loss, anchor, other=None, temperature=1.0, **more):
@@ -18,22 +25,53 @@ def _train(loss, anchor, other=None, temperature=1.0, **more):
 # Weak and strong augmentation. Temperatures that a loss absorbs in the scale of W keep W near the identity.
 
 SPECTRAL = tuple(_train("spectral", sigma, steps=800, lr=0.04) for sigma in (0.8, 2.0))
-INNER = _train("inner", 0.8, temperature=2.0), _train("inner", 2.0, temperature=15.0)
-INNER_CLEAN_NEGATIVES = (
-    _train("inner", 0.8, 0.0, temperature=2.0),
-    _train("inner", 2.0, 0.0, temperature=6.0),
+INNER = (
+    _train("inner", 0.8, temperature=2.0, **NEGATIVES),
+    _train("inner", 2.0, temperature=15.0, **NEGATIVES),
 )
-EUCLIDEAN = _train("euclidean", 0.8), _train("euclidean", 1.5, temperature=2.0)
+INNER_CROSSING = (
+    _train("inner", 1.15, temperature=5.0, batch=384),
+    _train("inner", 1.37, temperature=8.0, batch=384),
+)
+"""On either side of the augmentation at which the loss neither expands nor shrinks."""
+
+INNER_FEW_NEGATIVES = (_train("inner", 0.8, temperature=2.0, batch=32, steps=1000),)
+INNER_CLEAN_NEGATIVES = (
+    _train("inner", 0.8, 0.0, temperature=2.0, **NEGATIVES),
+    _train("inner", 2.0, 0.0, temperature=6.0, **NEGATIVES),
+)
+EUCLIDEAN = (
+    _train("euclidean", 0.8, **NEGATIVES),
+    _train("euclidean", 1.5, temperature=2.0, **NEGATIVES),
+)
 EUCLIDEAN_CLEAN_NEGATIVES = (
-    _train("euclidean", 0.8, 0.0),
-    _train("euclidean", 1.5, 0.0, temperature=2.0),
+    _train("euclidean", 0.8, 0.0, **NEGATIVES),
+    _train("euclidean", 1.5, 0.0, temperature=2.0, **NEGATIVES),
 )
 COSINE = tuple(
-    _train("cosine", sigma, temperature=tau) for sigma, tau in ((0.3, 0.3), (0.5, 1.5), (0.8, 1.0))
+    _train("cosine", sigma, temperature=tau, **NEGATIVES)
+    for sigma, tau in ((0.3, 0.3), (0.5, 1.5), (0.8, 1.0))
 )
 RELU = (
-    _train("inner", 0.8, temperature=2.0, hidden=20),
-    _train("inner", 2.0, temperature=15.0, hidden=20),
+    _train("inner", 0.8, temperature=2.0, hidden=20, **NEGATIVES),
+    _train("inner", 2.0, temperature=15.0, hidden=20, **NEGATIVES),
+)
+RELU_RANDOM = (replace(RELU[0], start="random", steps=600, batch=192),)
+"""From random weights, where the network does not stay nearly linear."""
+
+DECOUPLED = (
+    _train("decoupled", 0.8, temperature=2.0, **NEGATIVES),
+    _train("decoupled", 1.6, temperature=6.0, **NEGATIVES),
+)
+CLASS_POSITIVES = tuple(_train(loss, 0.8, positives="class", steps=600) for loss in ("inner", "euclidean"))
+BARLOW_TWINS = (_train("barlow twins", 1.1, weights=(0.3,), batch=1024, steps=400),)
+VICREG = (_train("vicreg", 1.1, weights=(4.0, 8.0, 1.0), batch=1024, steps=2000, lr=0.01),)
+"""Invariance 4, variance 8, covariance 1: the hinge is steep enough to hold, and flat enough to train."""
+
+PREDICTORS = tuple(PredictorTraining(SIGNAL_NORM, 1.1, decay) for decay in (0.02, 0.08))
+FOUR_CLASSES = tuple(
+    ProjectorTraining(loss, 3.0, (1.1, 1.1), temperature, DIM, classes=4, batch=384)
+    for loss, temperature in (("inner", 4.0), ("euclidean", 1.2))
 )
 
 LOCAL_TEMPERATURE = 6.0

@@ -10,7 +10,7 @@ from scipy import stats
 
 from synthetic.claims.ledger import entries_json, entries_markdown, read_entries, table_row, update_ledger
 from synthetic.claims.registry import Claim, Prediction, run_claim
-from synthetic.claims.rule import Equivalent, Exact, Sign, Unsupported
+from synthetic.claims.rule import AtMost, Equivalent, Exact, Sign, Unsupported
 from synthetic.store.versions import recorded_versions
 
 PAPERS = dict.fromkeys(("a", "b", "test", "absent", "never measured"), "A paper")
@@ -53,7 +53,7 @@ def test_page_shows_power_of_an_absent_effect_only():
     assert [entry["replicates"] for entry in stored] == [16, 1]
 
 
-def test_row_shows_the_comparison_farthest_from_its_prediction():
+def test_row_of_a_value_shows_the_comparison_farthest_from_its_prediction():
     entry = measured(
         check=Equivalent(1.0),
         measure=lambda seed: np.array([1.0, 3.0]) + 0.01 * NOISE,
@@ -63,6 +63,21 @@ def test_row_shows_the_comparison_farthest_from_its_prediction():
     assert row["predicted"] == "3.5 ± 1" and row["measured"].startswith("3 ± 0.0")
     assert row["interval"] == f"[{entry['interval'][0][1]:.4g}, {entry['interval'][1][1]:.4g}]"
     assert row["control"] == "rejected" and int(row["resolution"]) >= 8
+
+
+def test_row_of_a_bound_or_a_sign_shows_the_comparison_nearest_to_failing():
+    bound = measured(
+        check=AtMost(0.1),
+        measure=lambda seed: np.array([-9.0, 0.9]) + 0.01 * NOISE,
+        predict=lambda seed: Prediction([1.0, 1.0], [0.0, 0.0]),
+    )
+    assert table_row(bound)["measured"].startswith("0.9 ")
+    side = measured(
+        check=Sign(),
+        measure=lambda seed: np.array([-9.0, -0.4]) + 0.01 * NOISE,
+        predict=lambda seed: Prediction([-1.0, -1.0], [1.0, 1.0]),
+    )
+    assert table_row(side)["measured"].startswith("-0.4 ")
 
 
 def test_row_of_an_exact_claim_has_no_interval():

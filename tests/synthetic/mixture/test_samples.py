@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from neural import torch_generator
-from synthetic.mixture.samples import mixture_views, random_direction, sample_mixture, signal_gain
+from synthetic.mixture.samples import (
+    class_views,
+    mixture_views,
+    random_basis,
+    random_direction,
+    same_class_views,
+    sample_mixture,
+    signal_gain,
+)
 
 
 def test_moments_of_inputs_and_views(seed):
@@ -35,3 +43,27 @@ def test_gain_of_a_known_metric():
 def test_negative_augmentation_is_refused():
     with pytest.raises(ValueError, match="sigma must be >= 0"):
         mixture_views(torch.zeros(2), (0.1, -0.1), (3,), torch_generator(0))
+
+
+def test_views_of_one_class_share_the_mean_alone(seed):
+    generator, n = torch_generator(seed, "class"), 200_000
+    mean = torch.tensor([1.5, 0.0], dtype=torch.float64)
+    one, two = same_class_views(mean, (0.7, 0.3), (n,), generator)
+    error = 6 * 5 / np.sqrt(n)
+    np.testing.assert_allclose(one.T @ two / n, np.outer(mean, mean), atol=error)
+    np.testing.assert_allclose(two.T @ two / n, np.outer(mean, mean) + 1.09 * np.eye(2), atol=error)
+
+
+def test_views_of_several_classes_share_the_input(seed):
+    generator, n = torch_generator(seed, "classes"), 200_000
+    means = 2 * torch.eye(4, dtype=torch.float64)[:3]
+    one, two = class_views(means, (0.5, 0.5), (n,), generator)
+    error = 6 * 5 / np.sqrt(n)
+    shared = np.diag([4 / 3, 4 / 3, 4 / 3, 0.0]) + np.eye(4)
+    np.testing.assert_allclose(one.T @ two / n, shared, atol=error)
+    np.testing.assert_allclose(one.mean(0), [2 / 3, 2 / 3, 2 / 3, 0], atol=error)
+
+
+def test_random_basis_is_orthonormal():
+    basis = random_basis(5, torch_generator(1, "basis"))
+    torch.testing.assert_close(basis @ basis.T, torch.eye(5, dtype=torch.float64))
