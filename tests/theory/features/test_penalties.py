@@ -36,7 +36,7 @@ def brute_force(growth, decay, cost):
         ),
         (theory.SparseHead(0.3, 0.3, 0.1), lambda a, b: 0.3 * a**2 + 0.3 * b + 0.1 * b**2),
     ],
-    ids=["weight decay", "sparse head", "both", "everything dropped"],
+    ids=["weight decay", "sparse head", "both", "most dropped"],
 )
 def test_each_feature_against_brute_force_over_both_weights(scheme, cost):
     found = theory.penalised_weights(MODEL, scheme)
