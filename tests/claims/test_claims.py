@@ -10,6 +10,7 @@ from synthetic.claims import CLAIMS, PAPER_OF, run_claim
 from synthetic.claims.ledger import entries_markdown
 from synthetic.claims.rule import LEDGER_COMPARISONS
 from synthetic.store.files import clone_root
+from synthetic.store.versions import PACKAGES
 
 FIELDS = (
     *("statement", "latex", "source", "reference", "assumptions"),
@@ -34,19 +35,10 @@ def test_ledger_holds_every_claim_as_declared():
     assert [entry["id"] for entry in committed()] == list(CLAIMS)
     for entry in committed():
         claim = CLAIMS[entry["id"]]
-        for field in (
-            "statement",
-            "latex",
-            "source",
-            "reference",
-            "assumptions",
-            "limits",
-            "reason",
-            "quantity",
-            "expected",
-        ):
+        for field in FIELDS:
             assert entry[field] == getattr(claim, field), (entry["id"], field)
-        assert entry["ok"] and entry["verdict"] == claim.expected and entry["seed"] == 0
+        assert entry["ok"] and entry["verdict"] == claim.expected
+        assert entry["seed"] == 0 and set(entry["versions"]) == {"python", *PACKAGES}
 
 
 def test_ledger_page_is_made_from_the_entries():
