@@ -64,9 +64,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "copy it again from where it came, or start the run anew in another folder"
         )
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # of pickles that torch did not write, which it then refuses
+        # torch warns before it refuses a pickle of another kind
+        with warnings.catch_warnings(action="ignore"):
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign pickle fails in whatever way its bytes happen to say
         raise ValueError(

@@ -5,6 +5,7 @@ import importlib
 import json
 import reprlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -79,7 +80,7 @@ def check_types(kind: type, fields: Mapping[str, Any], path: str = "") -> None:
     ValueError
         Naming the field, what it holds and the value.
     """
-    hints = get_type_hints(kind)
+    hints = _field_types(kind)
     for name, value in fields.items():
         if not _fits(value, hints[name]):
             raise ValueError(
@@ -151,6 +152,11 @@ def changed_fields(one: Any, other: Any, name: str = "") -> list[str]:
             getattr(one, field.name), getattr(other, field.name), _join(name, field.name)
         )
     ]
+
+
+@lru_cache
+def _field_types(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _join(path: str, name: str) -> str:
