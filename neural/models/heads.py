@@ -179,7 +179,6 @@ class PCAHead(Head):
         """Set mean and axes to those of representations (n, in_dim), n >= 2."""
         if h.ndim != 2 or len(h) < 2 or h.shape[1] != self.axes.shape[1]:
             raise ValueError(f"h must have shape (n, {self.axes.shape[1]}) with n >= 2, got {tuple(h.shape)}")
-        h = h.double()  # float32 would round the mean by more than nearly collapsed representations differ
         mean = h.mean(0)
         axes = torch.linalg.eigh((h - mean).mT @ (h - mean))[1].mT  # rows, variance increasing
         self.mean.copy_(mean)

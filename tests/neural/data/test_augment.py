@@ -232,3 +232,10 @@ def test_pictures_larger_than_the_view_are_averaged_in_training_as_in_tests(pixe
     smooth = torch.rand(2, 3, 8, 8, generator=generator(seed, 1))
     smooth = torch.nn.functional.interpolate(smooth, size=(pixels, pixels), mode="bicubic").clamp(0, 1)
     assert torch.allclose(plain(smooth, generator(seed)), plain.still(smooth), atol=0.03)
+
+
+def test_the_longer_side_decides_how_many_values_are_averaged(seed):
+    """Stripes of two pixels, placed so that one value for every four pixels meets the white ones only."""
+    stripes = ((torch.arange(256) + 1) // 2 % 2).float().expand(2, 3, 64, 256)
+    plain = Augment(size=32, side=(1.0, 1.0), colour=0.0, grey=0.0)
+    assert torch.allclose(plain(stripes, generator(seed)), torch.tensor(0.5), atol=0.13)

@@ -137,7 +137,7 @@ def test_defaults_of_the_recipes():
 
 
 def test_pca_head_finds_the_axes_of_a_nearly_collapsed_representation(seed):
-    """Variation of 1e-3 around 50: the round-off of a float32 mean of 20,000 rows is as large."""
+    """Variation of 1e-3 around 50, where float32 resolves 4e-6: the squares of the uncentred rows would not do."""
     h = torch.randn(20_000, 8, generator=generator(seed), dtype=torch.float64) * torch.arange(1, 9)
     h = (50 + 1e-3 * h).float()
     head = PCAHead(8, 1)
