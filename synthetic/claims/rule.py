@@ -2,8 +2,8 @@ r"""The rule by which a measurement is held against a prediction.
 
 Exact checks compare at a tolerance written beside them. Statistical checks take independent replicates (own
 data, own initial weights); the interval of a comparison is mean :math:`\pm\, t_{n-1}\,\mathrm{SE}` with Student's
-quantile at level .01 / 500 two-sided: the whole ledger holds at most 500 comparisons, so that one run of all
-claims raises a false alarm with probability at most .01 (Bonferroni).
+quantile at level 0.01 / 1000 two-sided: the whole ledger holds at most 1,000 comparisons, so that one run of all
+claims raises a false alarm with probability at most 0.01 (Bonferroni).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from scipy import stats
 
-LEDGER_COMPARISONS = 500
+LEDGER_COMPARISONS = 1000
 FALSE_ALARM = 0.01
 MIN_RESOLUTION = 8.0
 MAX_RESOLUTION = 1e6

@@ -158,7 +158,7 @@ def test_an_undecided_claim_says_how_many_replicates_would_decide():
     assert result.verdict == "undecided" and result.ok and result.replicates_needed > 16
     needed, spread = result.replicates_needed, result.estimate.se[0] * 4
     for n, decided in ((needed, True), (needed - 1, False)):
-        reach = stats.t.isf(0.01 / 500 / 2, n - 1) * spread / np.sqrt(n)
+        reach = stats.t.isf(0.01 / 1000 / 2, n - 1) * spread / np.sqrt(n)
         assert (0.1 > reach) == decided
 
 

@@ -27,18 +27,18 @@ def estimate(mean, se, n=16):
 
 def test_interval_is_students_at_the_corrected_level():
     result = estimate([1.0, 2.0], [0.1, 0.2], n=16)
-    reach = stats.t.isf(0.01 / 500 / 2, 15)
+    reach = stats.t.isf(0.01 / 1000 / 2, 15)
     np.testing.assert_allclose(result.se, [0.1, 0.2])
     np.testing.assert_allclose(result.high - result.mean, reach * result.se)
     np.testing.assert_allclose(result.mean - result.low, reach * result.se)
 
 
 def test_coverage_of_the_whole_ledger():
-    """500 comparisons of true predictions: some interval misses in about one ledger of a hundred."""
+    """1,000 comparisons of true predictions: some interval misses in about one ledger of a hundred."""
     rng = np.random.default_rng(0)
     false_alarms = 0
     for _ in range(400):
-        result = Estimate.of(rng.normal(size=(16, 500)), replicated=True)
+        result = Estimate.of(rng.normal(size=(16, 1000)), replicated=True)
         false_alarms += bool(np.any((result.low > 0) | (result.high < 0)))
     assert false_alarms <= stats.binom.ppf(0.999, 400, 0.01)
 
@@ -91,7 +91,7 @@ def test_at_most(mean, expected):
 @pytest.mark.parametrize(
     ("mean", "se", "expected"),
     [
-        ([0.0, 0.01], 0.004, DISAGREES),  # 16 replicates: the intervals reach 6.11 SE = .024
+        ([0.0, 0.01], 0.004, DISAGREES),  # 16 replicates: the intervals reach 6.61 SE = 0.026
         ([-0.5, 0.0], 0.004, DISAGREES),  # the effect is there, on the other side
         ([0.0, 0.03], 0.004, UNCLEAR),  # an effect of .05 is not excluded in the second comparison
         ([0.0, 0.0], 0.007, UNCLEAR),  # it is excluded, but would have been missed too often
