@@ -149,13 +149,16 @@ def effective_dimensions(
     )
 
 
-def inner_steps_ratio(steps: int, step_size: float, proximal: float = 0.0) -> float:
+def inner_steps_ratio(steps: int, step_size: float, proximal: float = 0.0, momentum: float = 0.0) -> float:
     r"""Ratio c of the learning rates of head and encoder to which l inner steps on the head amount.
 
     l steps of size :math:`\eta` on :math:`L + \lambda\|g - g^k\|^2` move the head by
     :math:`-\eta\nabla L\sum_{j<l}(1-2\eta\lambda)^j` to first order in :math:`\eta`. Hence
-    :math:`c = (1-(1-2\eta\lambda)^l)/(2\eta\lambda)`, which is l for :math:`\lambda = 0`.
-    Source: derived (docs/derivations/one-law.md#inner-steps), for Gupta et al. (2022), equation (8), without momentum.
+    :math:`c = (1-(1-2\eta\lambda)^l)/(2\eta\lambda)`, which is l for :math:`\lambda = 0`. With momentum
+    :math:`\beta`, whose velocity starts at 0 before the l steps, c is the sum of
+    :math:`v_{j+1} = \beta v_j + 1 - 2\eta\lambda\sum_{i\le j} v_i`; for :math:`\lambda = 0` it is
+    :math:`(l - \beta(1-\beta^l)/(1-\beta))/(1-\beta)`.
+    Source: derived (docs/derivations/one-law.md#inner-steps), for Gupta et al. (2022), equation (8).
 
     Parameters
     ----------
@@ -165,6 +168,8 @@ def inner_steps_ratio(steps: int, step_size: float, proximal: float = 0.0) -> fl
         :math:`\eta`, the step size of both.
     proximal : float >= 0
         :math:`\lambda`, with :math:`2\eta\lambda < 1`.
+    momentum : float in [0, 1)
+        :math:`\beta`, of the steps on the head. Momentum on the encoder is not part of c.
     """
     steps = checks.integer("steps", steps, 1)
     pull = (
@@ -174,7 +179,16 @@ def inner_steps_ratio(steps: int, step_size: float, proximal: float = 0.0) -> fl
     )
     if pull >= 1:
         raise ValueError(f"2 * step_size * proximal must be < 1, got {pull:g}")
-    return float(-np.expm1(steps * np.log1p(-pull)) / pull) if pull else float(steps)
+    momentum = float(checks.in_range("momentum", checks.scalar("momentum", momentum), 0.0, 1.0))
+    if momentum == 1:
+        raise ValueError("momentum must be < 1, got 1")
+    if momentum == 0:
+        return float(-np.expm1(steps * np.log1p(-pull)) / pull) if pull else float(steps)
+    velocity = total = 0.0
+    for _ in range(steps):
+        velocity = momentum * velocity + 1 - pull * total
+        total += velocity
+    return total
 
 
 class _Both(NamedTuple):

@@ -128,6 +128,24 @@ def test_inner_steps_ratio_is_the_sum_it_stands_for():
         assert theory.inner_steps_ratio(steps, step, proximal) == pytest.approx(total, rel=1e-13)
 
 
+@pytest.mark.parametrize("steps, proximal, momentum", [*product((1, 2, 7, 40), (0.0, 0.5, 3.0), (0.3, 0.9))])
+def test_inner_steps_with_momentum_move_the_head_as_an_optimiser_does(steps, proximal, momentum):
+    """Heavy-ball steps on a linear loss with a proximal term, written out on a vector."""
+    slope, head, step = np.array([0.7, -1.3]), np.array([2.0, 1.0]), 0.1
+    start, velocity = head.copy(), np.zeros(2)
+    for _ in range(steps):
+        velocity = momentum * velocity - step * (slope + 2 * proximal * (head - start))
+        head = head + velocity
+    ratio = theory.inner_steps_ratio(steps, step, proximal, momentum)
+    np.testing.assert_allclose(head - start, -step * ratio * slope, rtol=1e-12)
+    if proximal == 0:
+        closed = (steps - momentum * (1 - momentum**steps) / (1 - momentum)) / (1 - momentum)
+        assert ratio == pytest.approx(closed, rel=1e-12)
+    assert theory.inner_steps_ratio(steps, step, proximal, 1e-300) == pytest.approx(
+        theory.inner_steps_ratio(steps, step, proximal), rel=1e-12
+    )
+
+
 def test_effective_dimensions_count_equal_features():
     model = theory.FeatureModel(np.ones(5), 0.2, 0.3)
     np.testing.assert_allclose(theory.effective_dimensions(model, theory.JointTraining()), 5)
@@ -193,6 +211,8 @@ def test_decayed_imbalance():
         (lambda: theory.pre_head_weights(MODEL, theory.FrozenHead(np.eye(4)), 3), "embed_dim and width"),
         (lambda: theory.inner_steps_ratio(0, 0.1), "steps must be"),
         (lambda: theory.inner_steps_ratio(1, 1.0, 0.5), "must be < 1"),
+        (lambda: theory.inner_steps_ratio(1, 0.1, 0.5, 1.0), "momentum must be < 1"),
+        (lambda: theory.inner_steps_ratio(1, 0.1, 0.5, -0.1), "momentum must lie in"),
         (lambda: theory.imbalance(np.ones((2, 3)), np.ones((2, 3))), "shapes"),
     ],
 )
