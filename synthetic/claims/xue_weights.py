@@ -16,7 +16,8 @@ from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
 from synthetic.features import settings
-from synthetic.features.head_schemes import train_balanced
+from synthetic.features.head_schemes import train_balanced, train_penalised
+from synthetic.features.head_training import Penalty
 from synthetic.features.info_nce import LITTLE_NOISE, InnerProductTraining, train_with_info_nce
 from synthetic.features.population import (
     aligned_start,
@@ -181,6 +182,36 @@ def _measure_constant(seed):
         [_trained(training, seed).constant[:, 1] for training in (settings.RELU_LEFT, settings.RELU_RIGHT)],
         axis=1,
     )
+
+
+# Figure 3d in the linear model: whether a larger weight decay makes the head less useful
+
+DECAYS = 1e-4, 0.02  # of both layers
+FOUR_EQUAL = theory.FeatureModel(1.0, [0.1, 0.1, 0.2, 0.3], 0.4)
+TARGETS = FOUR_EQUAL.with_feature(0, phi=3.0), FOUR_EQUAL.with_feature(0, alpha=0.6)
+"""A very strong target and a disrupted one, feature 0 in both: before the head is better for either."""
+
+
+def _measure_advantage(seed):
+    """Change from the smaller to the larger decay of log(N_after / N_before), N being squared radius over margin."""
+
+    def advantage(model, decay):
+        before, after = train_penalised(model, seed, Penalty(decay, head=decay))
+        radius = np.array([np.sum(weights**2 * model.variance) for weights in (after, before)])
+        return np.log(radius[0] / radius[1]) - 2 * np.log(after[0] / before[0])
+
+    return [advantage(model, DECAYS[1]) - advantage(model, DECAYS[0]) for model in TARGETS]
+
+
+def _predict_advantage(seed):
+    """A decay that shrinks all weights by one factor would leave the advantage as it is."""
+    small, large = (theory.WeightDecay(decay, decay) for decay in DECAYS)
+    change = [
+        theory.before_head_advantage(model, 0, large).value
+        - theory.before_head_advantage(model, 0, small).value
+        for model in TARGETS
+    ]
+    return Prediction(change, [0.0, 0.0])
 
 
 # InfoNCE in place of the spectral loss
@@ -375,6 +406,20 @@ CLAIMS = (
         check=Equivalent(0.15),
         measure=partial(_measure_after, settings.LINEAR_RIGHT),
         predict=_predict_right_linear,
+    ),
+    Claim(
+        id="xue-fig3d-linear",
+        statement="In the linear model a larger weight decay makes probing before the head less beneficial for a very "
+        "strong feature, and more beneficial for a disrupted one.",
+        latex=r"\Delta\log(N_{\mathrm{after}}/N_{\mathrm{before}}) < 0 < \ldots",
+        source="derived",
+        reference=f"derived here (docs/derivations/sparse-head.md#before-or-after-the-head), on {XUE}, Figure 3d",
+        assumptions="two linear layers at the global minimum with equal weight decay on both, four features, decays "
+        "0.0001 and 0.02",
+        control="a decay that shrinks all weights by one factor: no change",
+        check=Exact(1e-6),
+        measure=_measure_advantage,
+        predict=_predict_advantage,
     ),
     Claim(
         id="info-nce-weights",
