@@ -11,6 +11,7 @@ import scipy
 
 from theory import checks
 from theory.checks import ConvergenceError
+from theory.mixture.common import check_sigma, check_signal_norm, flatten
 from theory.mixture.projector.gain import Metric, projector_metric
 
 _STEP = 0.5  # of the integral over w, whose integrand is analytic within about pi / 2 of the axis
@@ -24,31 +25,36 @@ _NORMAL, _NORMAL_STEP = np.linspace(-7.5, 7.5, 37, retstep=True)
 _NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2) * _NORMAL_STEP / np.sqrt(2 * np.pi)
 
 
-def finite_negatives_loss(signal_norm, sigma, dim: int, negatives: int, metric: Metric) -> float:
-    r"""Loss :math:`-E\,s_++E\log(e^{s_+}+\sum_{j\le N}e^{s_j})-\log(N+1)` at :math:`W^\top W/\tau`, scalars only.
+def finite_negatives_loss(signal_norm, sigma, dim, negatives, metric: Metric):
+    r"""Loss :math:`-E\,s_++E\log(e^{s_+}+\sum_{j\le N}e^{s_j})-\log(N+1)` at :math:`W^\top W/\tau`.
 
-    Both views are augmented. As N grows, to `projector_loss`.
+    Both views are augmented. As N grows, it tends to `projector_loss`.
 
     Source: derived (docs/derivations/negatives-and-classes.md#finite-negatives).
 
     Parameters
     ----------
-    signal_norm, sigma : float >= 0
-    dim : int >= 2
-    negatives : int >= 1
+    signal_norm, sigma : float or array, >= 0
+    dim : int or array, >= 2
+    negatives : int or array, >= 1
         N, the positive's own view not counted (batch size minus 1).
     metric : Metric
         Entries > 0.
+
+    Returns
+    -------
+    float, or an array of the broadcast shape
     """
-    r, sigma = checks.scalar("signal_norm", signal_norm, 0.0), checks.scalar("sigma", sigma, 0.0)
-    dim, negatives = checks.integer("dim", dim, 2), checks.integer("negatives", negatives, 1)
-    a = checks.scalar("metric.signal", metric.signal, 0.0, open_low=True)
-    b = checks.scalar("metric.noise", metric.noise, 0.0, open_low=True)
-    return _loss(r, 1 + sigma**2, dim, negatives, a, b)
+    entries = {
+        f"metric_{name}": checks.in_range(f"metric.{name}", getattr(metric, name), 0.0, open_low=True)
+        for name in metric._fields
+    }
+    shape, *settings = _settings(signal_norm, sigma, dim, negatives, **entries)
+    return np.reshape([_loss(*point) for point in zip(*settings, strict=True)], shape)[()]
 
 
-def finite_negatives_metric(signal_norm, sigma, dim: int, negatives: int) -> Metric:
-    """Minimiser of `finite_negatives_loss`, to about 1e-3. It takes scalars only, and some seconds.
+def finite_negatives_metric(signal_norm, sigma, dim, negatives) -> Metric:
+    """Minimiser of `finite_negatives_loss`, to about 1e-3. Arrays broadcast; each point takes some seconds.
 
     Expansion and shrinkage are the same as with infinitely many negatives; the scale moves more than the gain does.
 
@@ -59,18 +65,36 @@ def finite_negatives_metric(signal_norm, sigma, dim: int, negatives: int) -> Met
     ConvergenceError
         If the search does not settle.
     """
-    start = projector_metric("inner", signal_norm, sigma)
-    finite_negatives_loss(signal_norm, sigma, dim, negatives, start)
-    world = float(signal_norm), 1 + float(sigma) ** 2, dim, negatives
+    shape, r, v, dim, negatives = _settings(signal_norm, sigma, dim, negatives)
+    start = projector_metric("inner", r, np.sqrt(v - 1))
+    found = [_minimiser(*point) for point in zip(r, v, dim, negatives, *start, strict=True)]
+    return Metric(*(np.reshape(part, shape)[()] for part in np.transpose(found)))
+
+
+def _settings(signal_norm, sigma, dim, negatives, **others):
+    """Common shape; flat signal norms, variances of a view, dimensions and numbers of negatives."""
+    wholes = {"dim": checks.in_range("dim", dim, 2), "negatives": checks.in_range("negatives", negatives, 1)}
+    for name, value in wholes.items():
+        if np.any(value != np.round(value)):
+            raise ValueError(f"{name} must be whole numbers, got {checks.show(value)}")
+    r, sigma = check_signal_norm(signal_norm), check_sigma(sigma)
+    shape, r, sigma, *rest = flatten(signal_norm=r, sigma=sigma, **wholes, **others)
+    return shape, r, 1 + sigma**2, *rest
+
+
+def _minimiser(r, v, dim, negatives, a, b):
     found = scipy.optimize.minimize(
-        lambda logs: _loss(*world, *np.exp(logs)),
-        np.log([start.signal, start.noise]),
+        lambda logs: _loss(r, v, dim, negatives, *np.exp(logs)),
+        np.log([a, b]),
         method="Nelder-Mead",
         options={"xatol": 1e-4, "fatol": 1e-12, "maxiter": 300},
     )
     if not found.success:
-        raise ConvergenceError(f"finite negatives: {found.message} at {world}")
-    return Metric(*np.exp(found.x))
+        raise ConvergenceError(
+            f"finite negatives: {found.message} at signal_norm {r:g}, sigma {np.sqrt(v - 1):g}, dim {dim:g}, "
+            f"negatives {negatives:g}"
+        )
+    return np.exp(found.x)
 
 
 def _loss(r, v, dim, negatives, a, b):

@@ -342,6 +342,33 @@ def test_cosine_margin_of_equal_views_is_the_two_sided_one():
     assert theory.cosine_expansion_margin(r, sigma, scale) == pytest.approx(expected, abs=1e-12)
 
 
+def test_the_cosine_window_is_narrower_in_few_dimensions():
+    """Edges at r = 1.5: the upper one is off by a factor 1.7 at p = 8, and at the lower one the order is reversed."""
+    for sigma, edges in ((0.5, (7.8, 13.52)), (0.75, (3.4, 5.9))):
+        for dim, edge in zip((8, None), edges, strict=True):
+            inside, outside = 0.93 * edge, 1.07 * edge
+            assert not theory.cosine_expands(1.5, sigma, inside, dim=dim)
+            assert theory.cosine_expands(1.5, sigma, outside, dim=dim)
+    assert theory.cosine_expands(1.5, 0.5, 0.4) and not theory.cosine_expands(1.5, 0.5, 0.4, dim=8)
+    gains = theory.projector_gain("cosine", 1.5, 0.5, temperature=np.array([0.4, 0.2]) / 8, dim=8)
+    np.testing.assert_allclose(gains, [0.937, 1.394], atol=5e-4)
+    margins = theory.cosine_expansion_margin(1.5, 0.5, 2.0, dim=[200, 800])
+    limit = theory.cosine_expansion_margin(1.5, 0.5, 2.0)
+    assert (margins @ [-1, 4]) / 3 == pytest.approx(
+        limit, abs=3e-4
+    )  # the error falls as 1/p, next order 1e-4
+    assert abs(margins[1] - limit) > 3e-3
+    assert np.isscalar(theory.cosine_expands(1.5, 0.5, 2.0, dim=8))
+    with pytest.raises(ValueError, match=r"scale / dim must lie in \[0.002, inf\)"):
+        theory.cosine_expands(1.5, 0.5, 0.1, dim=100)
+
+
+def test_cosine_loss_takes_arrays():
+    found = theory.cosine_loss(1.2, 0.8, 0.3, [[12], [20]], [0.5, 2.0])
+    assert found.shape == (2, 2)
+    assert found[1, 0] == theory.cosine_loss(1.2, 0.8, 0.3, 20, 0.5)
+
+
 def test_cosine_shrinks_in_a_window_of_temperatures_only():
     scale = np.geomspace(1e-3, 1e3, 4001)
     for sigma2, window in ((0.04, [0.0770, 82.2]), (0.25, [0.412, 13.52]), (0.81, [1.21, 3.70])):

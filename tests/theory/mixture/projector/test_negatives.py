@@ -41,8 +41,18 @@ def test_few_negatives_change_the_scale_more_than_the_gain():
     assert found.noise / limit.noise > found.gain / limit.gain > 1
 
 
+def test_arrays_broadcast():
+    metric = theory.Metric(np.array([0.25, 0.2]), 0.3)
+    found = theory.finite_negatives_loss(1.2, 0.7, [[4], [6]], 7, metric)
+    assert found.shape == (2, 2)
+    alone = theory.finite_negatives_loss(1.2, 0.7, 6, 7, theory.Metric(0.2, 0.3))
+    assert isinstance(alone, float) and found[1, 1] == pytest.approx(alone, abs=1e-13)
+
+
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="negatives must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="dim must be whole numbers, got 2.5"):
+        theory.finite_negatives_loss(1.0, 1.0, 2.5, 3, METRIC)
+    with pytest.raises(ValueError, match=r"negatives must lie in \[1, inf\), got 0"):
         theory.finite_negatives_loss(1.0, 1.0, 5, 0, METRIC)
     with pytest.raises(ValueError, match="metric.noise"):
         theory.finite_negatives_loss(1.0, 1.0, 5, 3, theory.Metric(0.1, 0.0))
