@@ -111,6 +111,28 @@ def _predict_curve(seed):
     return Prediction(curve.ravel(), theory.learning_curve(FOUR_FEATURES, times / 2, CURVE_START).ravel())
 
 
+DEPTHS = 1, 3, 4
+HALF_COLLAPSED = theory.FeatureModel([1.0, 0.7], [0.1, 1.0], 0.4)
+"""A feature that the views share and one that they do not, which collapses."""
+
+
+def _measure_deep_curve(seed):
+    curves = []
+    for depth in DEPTHS:
+        rotation, back = aligned_start(HALF_COLLAPSED.dim, CURVE_START ** (2 / depth), seed)
+        middle = [CURVE_START ** (1 / depth) * np.eye(HALF_COLLAPSED.dim)] * (depth - 2)
+        start = [rotation, *middle, back] if depth > 1 else [CURVE_START * np.eye(HALF_COLLAPSED.dim)]
+        curves.append(weights_along_flow(HALF_COLLAPSED, start, CURVE_TIMES)[:, -1])
+    return np.ravel(curves)
+
+
+def _predict_deep_curve(seed):
+    """As many layers as there are, and the curve of two layers at every depth."""
+    start = HALF_COLLAPSED, CURVE_TIMES, CURVE_START
+    curves = [theory.learning_curve(*start, depth) for depth in DEPTHS]
+    return Prediction(np.ravel(curves), np.ravel([theory.learning_curve(*start)] * len(DEPTHS)))
+
+
 # Figure 1: two-layer networks trained on samples
 
 STRONGEST_LEFT, STRONGEST_RIGHT = settings.STRONGEST["left"], settings.STRONGEST["right"]
@@ -302,6 +324,19 @@ CLAIMS = (
         check=Exact(1e-7),
         measure=_measure_curve,
         predict=_predict_curve,
+    ),
+    Claim(
+        id="xue-3.8-deep-learning-curve",
+        statement="With L balanced layers the weights follow ds/dt = 4L (c1 s^(3-2/L) - c2 s^(5-2/L)), those of a "
+        "collapsing feature included.",
+        latex=r"\dot s = 4L\,(c_1s^{3-2/L}-c_2s^{5-2/L})",
+        source="derived",
+        reference="derived here (docs/derivations/learning-curve.md#any-number-of-layers)",
+        assumptions="1, 3 and 4 linear layers, aligned balanced start, gradient flow of the population loss",
+        control="the curve of two layers",
+        check=Exact(1e-7),
+        measure=_measure_deep_curve,
+        predict=_predict_deep_curve,
     ),
     Claim(
         id="xue-3.5-sampled-training",
