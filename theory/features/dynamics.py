@@ -10,7 +10,7 @@ import scipy
 from theory import checks
 from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 _FAR = 1e9  # a weight this many times above or below its limit moves by one term of the flow: the other is < 1e-18
 _NEAR = 40.0  # tanh(40) = 1 to round-off: beyond it the weight has reached its limit

@@ -13,7 +13,7 @@ import numpy as np
 from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 from theory.mixture.common import posterior_pull
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 _MARGIN = 1e-9  # widens the bracket of log a, so that round-off does not put the root outside
 

@@ -16,7 +16,7 @@ from theory.checks import AssumptionError
 from theory.features.info_nce import retention_for
 from theory.features.model import FeatureModel
 from theory.features.spectral import TIE, layer_weights
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 _SEARCH_POINTS = 257  # of the search for a region in phi, refined at its lowest point
 _EQUAL_INDICATORS = 1e-13  # relative difference below which two indicators, or two weights, count as equal

@@ -16,7 +16,7 @@ from theory.mixture.common import (
     cost_of,
     flatten,
 )
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 _POINTS_AT_ONCE = 4096  # bounds the memory of the quadrature to some 20 megabytes
 _TINY = 1e-300  # keeps 0 / 0 of a vanishing signal at 0

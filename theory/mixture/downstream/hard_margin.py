@@ -11,7 +11,7 @@ import scipy
 
 from theory.checks import AssumptionError
 from theory.mixture.common import check_sample_ratio, check_signal_norm
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 _BELOW = 1e-9  # b of a positive margin exceeds -r; this much below it

@@ -17,7 +17,7 @@ import scipy
 from theory.checks import ConvergenceError
 from theory.mixture.downstream.closed_forms import ridge_solution
 from theory.mixture.downstream.losses import ConvexLoss
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 TOLERANCE = 1e-12  # relative to the terms of each equation
 _GOAL = 2e-14  # a residual of round-off size, at which a point is finished

@@ -12,7 +12,7 @@ import scipy
 from theory import checks
 from theory.checks import AssumptionError
 from theory.mixture.common import check_sigma, check_signal_norm, flatten, posterior_pull, view_variances
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 _LOWEST_TEMPERATURE = 0.002  # exp(1 / temperature) = e^500 is near the largest float
 _LOG_GAINS = np.linspace(

@@ -23,7 +23,7 @@ from theory.mixture.common import (
     view_variances,
 )
 from theory.mixture.projector.cosine import cosine_gain
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 LOSSES = ("spectral", "inner", "euclidean", "cosine")
 _ROUNDING = 1e-9  # brackets are opened by this much, so that round-off does not take the root away

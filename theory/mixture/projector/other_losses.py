@@ -14,7 +14,7 @@ from theory import checks
 from theory.checks import AssumptionError
 from theory.mixture.common import check_sigma, check_signal_norm, flatten, posterior_pull
 from theory.mixture.projector.gain import Metric
-from theory.mixture.roots import find_roots
+from theory.roots import find_roots
 
 _ROUNDING = 1e-9  # brackets are opened by this much, so that round-off does not take the root away
 _LARGEST_SHARE = 1 - 1e-12  # the decoupled loss is infinite at a share of 1

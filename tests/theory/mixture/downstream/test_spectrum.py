@@ -82,6 +82,19 @@ def test_every_loss_contains_the_spike_and_its_limits(classifier, seed):
         np.testing.assert_allclose(found, expected, atol=2e-11)
 
 
+def test_averaging_after_spikes_and_spectra():
+    """The classifier is A^2 times the mean of the labelled inputs, so every direction counts with its gain squared."""
+    q, r, delta = GAINS**2, STRENGTHS, 1.7
+    signal, length = r**2 @ q, np.sqrt(r**2 @ q**2 + SHARES @ q**2 / delta)
+    for arguments in ((None, "averaging"), (np.inf, "hinge")):
+        found = theory.spectrum_accuracy(r, GAINS, SHARES, delta, *arguments)
+        assert found == pytest.approx(ndtr(signal / length), abs=1e-14)
+    flat = np.sqrt(r**2 @ q**2 + 1 / delta)
+    assert theory.spiked_accuracy("averaging", r, delta, GAINS - 1) == pytest.approx(
+        ndtr(signal / flat), abs=1e-14
+    )
+
+
 @pytest.mark.parametrize("classifier", ["ridge", "logistic", "hinge"])
 def test_extreme_gains_are_limits(classifier):
     """Gain 0 removes a group; infinite gains too few to fit the data alone are the limit of large ones."""
