@@ -1,4 +1,4 @@
-"""Claims on Xue et al. (ICLR 2024), sections 4 and 5: thresholds, labels, fixed heads and weight decay."""
+"""Claims on Xue et al. (ICLR 2024): thresholds, labels, fixed heads and weight decay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import theory
 from neural import stream_seed
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
-from synthetic.claims.rule import Equivalent, Exact, Sign
+from synthetic.claims.rule import Equivalent, Exact
 from synthetic.features.head_schemes import (
     flow_behind_reweighting,
     train_behind_reweighting,
@@ -21,14 +21,10 @@ from synthetic.features.head_schemes import (
 from synthetic.features.head_training import Penalty, squared_loss_flow
 from synthetic.features.population import aligned_start, balanced_start, feature_norms, weights_along_flow
 from synthetic.features.settings import CLASS_PAIRS, FOUR_FEATURES
-from synthetic.features.subclasses import (
-    FIGURE_2_TRAINING,
-    measure_collapse_slopes,
-    subclass_separability,
-)
+from synthetic.features.subclasses import measure_collapse_slopes
 from synthetic.features.thresholded import ThresholdedStart, train_thresholded
 
-# Section 4: thresholds
+# Non-linearity: thresholds
 
 ABSENT = ThresholdedStart(
     phi=(0.6, 1.5, 1.0), retention=(0.0, 0.0, 0.0), w1=(1.0, 1.0, 0.8), w2=(1.0, 0.2, 0.7), b=(0.0, 0.1, 0.2)
@@ -76,7 +72,7 @@ def _predict_shared(seed):
     return Prediction(end(0.0), end(np.zeros(3)))
 
 
-# Section 5: labels
+# Labels
 
 FINITE_TIMES, FINITE_START = (0.3, 3.0, 30.0), 0.5
 
@@ -109,12 +105,7 @@ def _predict_supervised(seed):
     )
 
 
-def _measure_subclasses(seed):
-    found = subclass_separability(replace(FIGURE_2_TRAINING, seed=seed))
-    return -np.diff(found.subclasses, axis=1)
-
-
-# Section 4-5: the head law for heads of Xue
+# The head law for no head, weight decay and a fixed head
 
 
 def _measure_no_head(seed):
@@ -172,7 +163,8 @@ CLAIMS = (
         "before it, or its head dies, by the sign of Delta; the limits are exact.",
         latex=r"w_1 \to C/(1+\phi^2),\ b \to \phi C/(1+\phi^2),\ \Delta = h^2 - (1+\phi^2)w_2^2 \le 0",
         source="reconstructed",
-        reference=f"{XUE}, Definition 4.1 and Theorem 4.2; limits derived here",
+        reference=f"{XUE}, whose abstract says that non-linearity lets lower layers learn features absent from higher "
+        "ones, and who name Definition 4.1 and Theorem 4.2; thresholds and limits are ours",
         assumptions="diagonal network with symmetrised ReLUs, no noise, retention 0, gradient flow to time 1e10 (the "
         "amplitude falls as t^(-1/2))",
         control="a linear network: both weights vanish",
@@ -210,7 +202,7 @@ CLAIMS = (
         statement="A subclass feature leaves the embedding as t^(-1/3), and the representation only as t^(-1/6).",
         latex=r"s \sim (24 c_2 t)^{-1/3}",
         source="derived",
-        reference=f"derived here, on {XUE}, section 5",
+        reference=f"derived here, on {XUE}, Figure 2",
         assumptions="class pairs (class feature rho = 1, subclass features 0), linear layers, balanced "
         "random starts; "
         "slopes of log weight between times 1e4 and 1e5",
@@ -237,8 +229,8 @@ CLAIMS = (
         id="xue-5-squared-loss",
         statement="Balanced layers trained on a squared loss share the singular values of E[y x^T] Sigma^(-1).",
         latex=r"w^{(l)}_i = [(W^{*\top}W^*)^{l/L}]_{ii}^{1/2}",
-        source="reconstructed",
-        reference=f"{XUE}, section 5",
+        source="derived",
+        reference=f"derived here; the abstract of {XUE} extends the mechanism to supervised learning",
         assumptions="two linear layers, augmented views, codes of two outputs that mix features, balanced "
         "random start",
         control="exponent 1/3 for 1/2 before the head",
@@ -247,25 +239,11 @@ CLAIMS = (
         predict=_predict_supervised,
     ),
     Claim(
-        id="xue-5-subclasses",
-        statement="Supervised contrastive training keeps subclasses more separable before the head than after it.",
-        latex=r"\mathrm{Acc}_{\mathrm{before}} > \mathrm{Acc}_{\mathrm{after}}",
-        source="reconstructed",
-        reference=f"{XUE}, Figure 2",
-        assumptions="two classes of two subclasses, ReLU networks of width 64 with 2 outputs, 1,000 steps, "
-        "starts of scale "
-        "0.3; 20 nearest neighbours on clean inputs; one common sample of inputs for the probe",
-        control="before and after swapped",
-        check=Sign(0.02),
-        measure=_measure_subclasses,
-        predict=lambda seed: Prediction([1.0], [-1.0]),
-    ),
-    Claim(
         id="xue-4-no-head",
         statement="Without a head the representation has the weights that a head would have after it.",
         latex=r"w_i = s_i",
-        source="reconstructed",
-        reference=XUE,
+        source="derived",
+        reference=f"derived here, on {XUE}",
         assumptions="one linear layer, random start, gradient flow of the population loss",
         control="s^(1/2)",
         check=Exact(1e-6),
@@ -279,7 +257,7 @@ CLAIMS = (
         "the head.",
         latex=r"w^{(1)}_i = (\lambda_2/\lambda_1)^{1/4} c_i^{1/2}",
         source="derived",
-        reference=f"derived here, on {XUE} (weight decay)",
+        reference=f"derived here, on {XUE}, Figure 3d",
         assumptions="global minimum of the penalised population loss, best of eight random starts",
         control="the two penalties swapped",
         check=Exact(1e-6),
@@ -291,7 +269,7 @@ CLAIMS = (
         statement="Behind a fixed head diag(decay^-i) the encoder weighs s decay^i, in decreasing order of s.",
         latex=r"w_{(i)} = s_{(i)}\,\mathrm{decay}^i",
         source="reconstructed",
-        reference=f"{XUE}, fixed reweighting head",
+        reference=f"{XUE}, whose summary proposes a fixed reweighting head; its form diag(decay^-i) is ours",
         assumptions="encoder with vanishing weight decay (minima at 2e-5 and 1e-5, extrapolated)",
         control="increasing order",
         check=Exact(1e-6),

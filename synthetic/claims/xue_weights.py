@@ -12,6 +12,7 @@ from functools import cache, partial
 import numpy as np
 
 import theory
+from neural import stream_seed
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Exact, Sign
@@ -24,12 +25,14 @@ from synthetic.features.population import (
     balanced_start,
     feature_norms,
     layer_difference,
+    layer_norm,
     population_flow,
     random_start,
     smallest_norm_minimizer,
     weights_along_flow,
 )
 from synthetic.features.settings import FOUR_FEATURES, OPPOSITE_ORDERS
+from synthetic.features.subclasses import FIGURE_2_TRAINING, subclass_separability
 from synthetic.features.training import relative, trained_weights
 
 REPLICATES = 16
@@ -39,15 +42,29 @@ FLOW_TIME = 400.0
 # Theorems 3.3 to 3.5: balance, its conservation, and the weights it implies
 
 
-def _measure_balance(seed):
+def _measure_norms(seed):
+    """Norm of Theorem 3.3 minus |W1 W1' - W2' W2|^2 at global minimisers.
+
+    Four ends of gradient flow from unbalanced random starts; then the minimiser of smallest norm, extrapolated from
+    two small multiples of the norm, of which the norm itself is taken.
+    """
+    ends = [
+        population_flow(FOUR_FEATURES, _unbalanced_start(stream_seed(seed, "minimiser", index)), FLOW_TIME)
+        for index in range(4)
+    ]
+    spread = [layer_norm(end) - np.sum(layer_difference(end) ** 2) for end in ends]
     k = FOUR_FEATURES.num_features
-    layers = smallest_norm_minimizer(FOUR_FEATURES, k, k, seed, strength=1e-4)
-    return [np.linalg.norm(layer_difference(layers)) / np.linalg.norm(layers[0] @ layers[0].T)]
+    coarse, fine = (
+        layer_norm(smallest_norm_minimizer(FOUR_FEATURES, k, k, seed, strength=strength))
+        for strength in (2e-6, 1e-6)
+    )
+    return [*spread, 2 * fine - coarse]
 
 
-def _predict_balance(seed):
-    """Counting the head's norm twice would leave W_1 W_1^T = sqrt(2) W_2^T W_2."""
-    return Prediction([0.0], [1 - 1 / np.sqrt(2)])
+def _predict_norms(seed):
+    """Control: the smallest norm if the head's term counted twice, 2 sqrt(2) sum s^2."""
+    least = 2 * np.sum(theory.layer_weights(FOUR_FEATURES)[1] ** 2)
+    return Prediction(np.full(5, least), np.full(5, np.sqrt(2) * least))
 
 
 def _unbalanced_start(seed):
@@ -141,6 +158,11 @@ LEARNT = slice(
 )  # of Figure 1 left: what the linear network has learnt by the end, the reference left out
 
 
+def _untrained(training):
+    """The same networks where they start: one step of no length."""
+    return replace(training, steps=1, lr=1e-12)
+
+
 @cache
 def _trained(training, seed):
     return trained_weights([replace(training, seed=seed)], REPLICATES)[0]
@@ -153,6 +175,23 @@ def _measure_after(training, seed):
 def _measure_before_minus_after(training, reference, seed):
     weights = relative(_trained(training, seed).weights, reference)
     return np.delete(weights[:, 0] - weights[:, 1], reference, axis=1)
+
+
+def _between_minus_ends(weights):
+    """Mean weight of the features between minus that of the weakest and of the strongest: (R, 4), layers inside."""
+    weights = weights / weights.max(axis=-1, keepdims=True)
+    ends = weights[:, :, [0, -1]]
+    return (
+        (weights[:, :, 1:-1].mean(axis=-1, keepdims=True) - ends).transpose(0, 2, 1).reshape(len(weights), 4)
+    )
+
+
+def _measure_between_minus_ends(training, seed):
+    return _between_minus_ends(_trained(training, seed).weights)
+
+
+def _predict_between(seed):
+    return Prediction(np.ones(4), np.array([1.0, 1.0, -1.0, -1.0]))
 
 
 def _measure_linear_left(seed):
@@ -250,25 +289,50 @@ def _predict_info_nce(seed):
     )
 
 
+# Figure 2: two classes of two subclasses
+
+_FIGURE_2 = (
+    "two classes of two subclasses, ReLU networks of width 64 with 2 outputs, supervised contrastive loss, 1,000 steps "
+    "from starts of scale 0.3; with more outputs the subclass stays readable after the head for longer"
+)
+
+
+@cache
+def _figure_2(training, seed):
+    """Weight of the subclass relative to the class feature, (networks, layers)."""
+    return relative(subclass_separability(replace(training, seed=seed)).weights, 0)[:, :, 1]
+
+
+def _measure_subclass_weight(training, seed):
+    return _figure_2(training, seed)[:, 1:]
+
+
+def _measure_subclass_gap(training, seed):
+    return -np.diff(_figure_2(training, seed), axis=1)
+
+
 CLAIMS = (
     Claim(
         id="xue-3.3-balanced-minimizer",
-        statement="The global minimiser of smallest norm has equal layers: W1 W1^T = W2^T W2.",
-        latex=r"\|W_1W_1^\top - W_2^\top W_2\|_F / \|W_1W_1^\top\|_F = 0",
+        statement="Of all global minimisers the balanced ones have the smallest norm: the norm exceeds its least value "
+        "2 sum s^2 by the squared distance from balance.",
+        latex=r"\|W_1^\top W_1\|_F^2 + \|W_2^\top W_2\|_F^2 = 2\sum_i s_i^2 + \|W_1W_1^\top - W_2^\top W_2\|_F^2",
         source="paper",
-        reference=f"{XUE}, Theorem 3.3",
-        assumptions="two linear layers, spectral contrastive loss, norm |W1^T W1|_F^2 + |W2^T W2|_F^2",
+        reference=f"{XUE}, Theorem 3.3; the excess is derived here",
+        assumptions="two linear layers, spectral contrastive loss; four global minimisers reached by gradient flow "
+        "from unbalanced starts (5 units), and the limit of minimisers with a vanishing multiple of the norm (4 units)",
         control="the head's term of the norm counted twice",
-        check=Exact(1e-8),
-        measure=_measure_balance,
-        predict=_predict_balance,
+        check=Exact(1e-6),
+        measure=_measure_norms,
+        predict=_predict_norms,
+        quantity="norm minus squared imbalance; the norm itself for the limit",
     ),
     Claim(
         id="xue-3.4-conservation",
         statement="Gradient flow conserves W1 W1^T - W2^T W2, so a balanced start stays balanced.",
         latex=r"\frac{d}{dt}(W_1W_1^\top - W_2^\top W_2) = 0",
-        source="reconstructed",
-        reference=f"{XUE}, Theorem 3.4 (after Arora et al. 2018)",
+        source="derived",
+        reference=f"derived here after Arora et al. (2018), whom {XUE} cite for Theorem 3.4",
         assumptions="gradient flow of the population loss from a random unbalanced start",
         control="W2^T W2 counted twice in the conserved quantity",
         check=Exact(1e-8),
@@ -281,7 +345,7 @@ CLAIMS = (
         "ratio before.",
         latex=r"s_i = \sqrt{\rho_i}\phi_i/(\phi_i^2+\sigma^2),\quad w^{(1)}_i = s_i^{1/2}",
         source="reconstructed",
-        reference=f"{XUE}, Theorem 3.5",
+        reference=f"{XUE} name Theorem 3.5; the form is ours",
         assumptions="two linear layers, balanced random start, gradient flow of the population loss",
         control="exponent 1/3 for 1/2 before the head",
         check=Exact(1e-7),
@@ -293,7 +357,7 @@ CLAIMS = (
         statement="After layer l of L balanced linear layers the weights are s^(l/L).",
         latex=r"w^{(l)}_i = s_i^{l/L}",
         source="reconstructed",
-        reference=f"{XUE}, Theorem 3.8",
+        reference=f"{XUE} name Theorem 3.8; the form is ours",
         assumptions="four linear layers, balanced random start, gradient flow of the population loss",
         control="exponents (l-1)/(L-1), counted from the input",
         check=Exact(1e-7),
@@ -343,7 +407,7 @@ CLAIMS = (
         statement="Linear networks trained on samples reach sqrt(s) before and s after the head.",
         latex=r"w^{(1)}_i = s_i^{1/2},\quad w^{(2)}_i = s_i",
         source="reconstructed",
-        reference=f"{XUE}, Theorem 3.5",
+        reference=f"{XUE} name Theorem 3.5; the form is ours",
         assumptions="plain SGD without momentum, step 0.01, batches of 256, 8,000 steps, small start; gradient "
         "noise at larger steps makes the layers unequal",
         control="exponent 1/3 for 1/2 before the head",
@@ -431,11 +495,25 @@ CLAIMS = (
         predict=lambda seed: Prediction(np.ones(2), np.zeros(2)),
     ),
     Claim(
+        id="xue-fig1-right-order",
+        statement="Of equally disrupted features the weakest and the strongest weigh less than those between, before "
+        "and after the head.",
+        latex=r"w_{\min},\ w_{\max} < \tfrac13\sum_{\mathrm{between}} w_i",
+        source="paper",
+        reference=f"{XUE}, Figure 1 right",
+        assumptions="as xue-fig1-right-after; mean of the three features between, relative to the heaviest",
+        control="weights that rise with strength",
+        check=Sign(0.05),
+        measure=partial(_measure_between_minus_ends, settings.RELU_RIGHT),
+        predict=_predict_between,
+        quantity="difference of relative feature weights: weakest before and after, then strongest before and after",
+    ),
+    Claim(
         id="xue-fig1-right-linear",
         statement="A linear network with as many outputs as features keeps all of them at s.",
         latex=r"w = \mathrm{layer\ weights}(p)",
         source="reconstructed",
-        reference=f"{XUE}, Theorem 3.5",
+        reference=f"{XUE} name Theorem 3.5; the form is ours",
         assumptions="two linear layers, 5 outputs, 20,000 steps of SGD with momentum",
         control="one direction lost to a constant: layer weights at p - 1",
         check=Equivalent(0.15),
@@ -469,5 +547,33 @@ CLAIMS = (
         check=Equivalent(0.03),
         measure=partial(train_with_info_nce, INNER_PRODUCT),
         predict=_predict_info_nce,
+    ),
+    Claim(
+        id="xue-fig2-after",
+        statement="The subclass feature is not represented after the head of a network trained with class labels.",
+        latex=r"w^{(2)}_{\mathrm{sub}}/w^{(2)}_{\mathrm{class}} = 0",
+        source="paper",
+        reference=f"{XUE}, Figure 2 left",
+        assumptions=_FIGURE_2,
+        control="as untrained networks: both features weigh the same",
+        check=Equivalent(0.15),
+        measure=partial(_measure_subclass_weight, FIGURE_2_TRAINING),
+        predict=lambda seed: Prediction([0.0], [1.0]),
+        quantity="weight of the subclass feature relative to the class feature",
+        untrained=partial(_measure_subclass_weight, _untrained(FIGURE_2_TRAINING)),
+    ),
+    Claim(
+        id="xue-fig2-before",
+        statement="Before the head the subclass feature is represented, and by more than after it.",
+        latex=r"w^{(1)}_{\mathrm{sub}}/w^{(1)}_{\mathrm{class}} > w^{(2)}_{\mathrm{sub}}/w^{(2)}_{\mathrm{class}}",
+        source="paper",
+        reference=f"{XUE}, Figure 2 left",
+        assumptions=f"{_FIGURE_2}; before the head training has kept a part of what the start held",
+        control="before and after swapped",
+        check=Sign(0.2),
+        measure=partial(_measure_subclass_gap, FIGURE_2_TRAINING),
+        predict=lambda seed: Prediction([1.0], [-1.0]),
+        quantity="relative weight of the subclass feature, before minus after the head",
+        untrained=partial(_measure_subclass_gap, _untrained(FIGURE_2_TRAINING)),
     ),
 )

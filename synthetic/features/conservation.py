@@ -13,6 +13,7 @@ from synthetic.features.head_training import sampled_descent
 from synthetic.features.population import layer_difference
 from synthetic.features.settings import FOUR_FEATURES
 from synthetic.features.views import sample_pairs
+from theory.features.model import FeatureModel
 
 MODEL = FOUR_FEATURES
 PAIRS, TIME = 64, 4.0  # positive pairs in the sample; time of descent
@@ -72,3 +73,26 @@ def energy_in_null_space(layers: Sequence[np.ndarray]) -> float:
     first, second = layers
     null = np.linalg.svd(second)[2][len(second) :]
     return float(np.sum((null @ first) ** 2))
+
+
+def style_shares(model: FeatureModel, encoders: Sequence[np.ndarray], pairs: int, generator) -> np.ndarray:
+    """Share of each representation's second moment that differs between the two views of a pair.
+
+    It is E|g(x) - g(x+)|^2 / 2 E|g(x)|^2: 0 for a representation that no augmentation changes, 1 for one that shares
+    nothing between the views.
+    """
+    first, second = (view.numpy() for view in sample_pairs(model, pairs, generator))
+    return np.array(
+        [
+            np.sum(((first - second) @ encoder.T) ** 2)
+            / np.sum((first @ encoder.T) ** 2 + (second @ encoder.T) ** 2)
+            for encoder in encoders
+        ]
+    )
+
+
+def row_and_null_part(layers: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The encoder's part that the head sees, A^+ A W_1, and the part in the head's null space."""
+    first, second = layers
+    seen = np.linalg.pinv(second) @ second @ first
+    return seen, first - seen

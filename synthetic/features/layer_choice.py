@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,55 @@ def probe_trained_layers(point: LayerProbe) -> np.ndarray:
             for index in range(point.networks)
         ]
     )
+
+
+def draw_models(group: int, seed: int, *, models: int = 30, features: int = 8) -> list[FeatureModel]:
+    """Random feature models: strengths from 0.4 to 2, disruption up to 0.7, noise from 0.3 to 0.7."""
+    rng = np.random.default_rng(stream_seed(seed, "random models", group))
+    return [
+        FeatureModel(
+            np.exp(rng.uniform(np.log(0.4), np.log(2.0), features)),
+            rng.uniform(0.0, 0.7, features),
+            rng.uniform(0.3, 0.7),
+        )
+        for _ in range(models)
+    ]
+
+
+class ProbedModels(NamedTuple):
+    """Layers of one trained network for each of many models, target feature 0.
+
+    Attributes
+    ----------
+    indicator : (models, depth) array
+        Second moment of the layer's output over its squared margin, from the moments of the inputs.
+    accuracy : (2, models, depth) array
+        Mean accuracy of averaging over two independent halves of the draws: one to choose by, one to judge by.
+    """
+
+    indicator: np.ndarray
+    accuracy: np.ndarray
+
+
+def probe_models(
+    models: list[FeatureModel], seed: int, *, depth: int, n: int, draws: int = 1500
+) -> ProbedModels:
+    """Train a balanced linear network of `depth` layers for each model, and probe every layer with n labels."""
+    dim = models[0].dim
+    seeds = [stream_seed(seed, "random model", index) for index in range(len(models))]
+    start = stack_starts(balanced_start, [dim] * (depth + 1), START_SCALE, seeds, power=2 / depth)
+    maps = np.stack(
+        list(accumulate(train_to_rest(models, start, tolerance=1e-4), lambda below, layer: layer @ below)),
+        axis=1,
+    )
+    indicator, accuracy = [], []
+    for model, encoders, own in zip(models, maps, seeds, strict=True):
+        spread = np.einsum("lij,jk,lik->l", encoders, model.cov, encoders)
+        indicator.append(spread / np.sum((encoders[:, :, 0] * model.phi[0]) ** 2, axis=1))
+        generator = torch_generator(own, "few shot")
+        found = few_shot_accuracies(model, encoders, 0, n, Averaging(), repeats=draws, generator=generator)
+        accuracy.append(found.reshape(2, -1, depth).mean(axis=1))
+    return ProbedModels(np.array(indicator), np.stack(accuracy, axis=1))
 
 
 class Crossing(NamedTuple):

@@ -88,7 +88,7 @@ def population_gradient(
 
 
 def population_flow(
-    model: FeatureModel,
+    model: FeatureModel | Sequence[FeatureModel],
     start: Sequence[np.ndarray],
     time: float,
     *,
@@ -100,7 +100,7 @@ def population_flow(
 
     Parameters
     ----------
-    model : FeatureModel
+    model : FeatureModel, or one for each member of a stack
     start : sequence of arrays
         First layer first; shapes chain from d upwards. Stacks share the integrator's steps.
     time : float > 0
@@ -145,7 +145,11 @@ def population_path(
 
 
 def train_to_rest(
-    model: FeatureModel, start: Sequence[np.ndarray], *, tolerance: float = 1e-6, longest: float = 5000.0
+    model: FeatureModel | Sequence[FeatureModel],
+    start: Sequence[np.ndarray],
+    *,
+    tolerance: float = 1e-6,
+    longest: float = 5000.0,
 ) -> list[np.ndarray]:
     """Layers after gradient flow until every entry of the gradient is below `tolerance`.
 
@@ -156,7 +160,7 @@ def train_to_rest(
     """
     state, time, stride = list(start), 0.0, 25.0
     while time < longest:
-        state = population_flow(model, state, stride, rtol=1e-8)
+        state = population_flow(model, state, stride, rtol=tolerance / 100)
         time, stride = time + stride, min(2 * stride, 200.0)
         size = max(np.abs(gradient).max() for gradient in population_gradient(model, state))
         if size < tolerance:
@@ -212,6 +216,11 @@ def layer_difference(layers: Sequence[np.ndarray]) -> np.ndarray:
     """W_1 W_1^T - W_2^T W_2 of two layers: zero where the layers are balanced."""
     first, second = layers
     return first @ first.T - second.T @ second
+
+
+def layer_norm(layers: Sequence[np.ndarray]) -> float:
+    """Norm |W_1^T W_1|_F^2 + |W_2^T W_2|_F^2 of Theorem 3.3."""
+    return sum(float(np.sum((layer.T @ layer) ** 2)) for layer in layers)
 
 
 def stack_starts(

@@ -38,6 +38,9 @@ FIVE_EQUAL = FeatureModel(1.0, [0.0, 0.2, 0.4, 0.55, 0.7], 0.4)
 EIGHT_FEATURES = FeatureModel(np.linspace(0.5, 2, 8), np.linspace(0, 0.5, 8), 0.4)
 """Enough features for effective dimensions to move while none is dropped."""
 
+EIGHT_EQUAL = FeatureModel(np.full(8, 2.0), np.linspace(0, 0.5, 8), 0.4)
+"""As `EIGHT_FEATURES`, with equal strengths: weights and eigenvalues then have the same effective dimension."""
+
 ONE_FEATURE = FeatureModel([1.0], 0.2, 0.4)
 """A single feature, for the penalty at which its weight jumps to zero."""
 
