@@ -126,7 +126,7 @@ def draw_shift(shift: dict, data: dict) -> Figure:
             linestyle="none",
             marker="o",
             color=PALETTE[1],
-            label=f"best of {data['depth']} layers, simulated",
+            label=f"best of {data["depth"]} layers, trained",
         )
         axes.set(
             xlabel="weight of the relevant feature, $s_j$",

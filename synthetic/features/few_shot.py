@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,6 +41,13 @@ class HardMargin:
         return np.stack([hard_margin(rows) for rows in signed])
 
 
+class Spurious(NamedTuple):
+    """A feature whose sign agrees with the label in a share `agreement` of the labelled inputs."""
+
+    feature: int
+    agreement: float
+
+
 def few_shot_accuracies(
     model: FeatureModel,
     encoders,
@@ -49,6 +57,7 @@ def few_shot_accuracies(
     *,
     repeats: int,
     generator: torch.Generator,
+    spurious: Spurious | None = None,
 ) -> np.ndarray:
     """Test accuracies of classifiers fitted on draws of n labelled inputs, one column per representation.
 
@@ -69,6 +78,9 @@ def few_shot_accuracies(
     repeats : int >= 1
         Independent draws.
     generator : torch.Generator
+    spurious : Spurious, optional
+        A feature that the labelled inputs follow; the accuracy is then that of the inputs in which it disagrees with
+        the label, the worst group.
 
     Returns
     -------
@@ -80,10 +92,15 @@ def few_shot_accuracies(
         raise ValueError(f"n and repeats must be >= 1, got {n} and {repeats}")
     target = model.feature(target)
     x, signs = sample_inputs(model, repeats * n, generator)
+    if spurious is not None:
+        agrees = torch.rand(len(x), generator=generator, dtype=x.dtype) < spurious.agreement
+        wanted = torch.where(agrees, signs[:, target], -signs[:, target])
+        x[:, spurious.feature] += (wanted - signs[:, spurious.feature]) * model.phi[spurious.feature]
     signed = (x * signs[:, target, None]).numpy().reshape(repeats, n, model.dim)
     matrices = [_as_matrix(encoder, model.dim) for encoder in encoders]
     fits = [classifier.fit(signed @ matrix.T) @ matrix for matrix in matrices]  # in input coordinates
-    return np.stack([accuracy_of(model, fit, target) for fit in fits], axis=1)
+    against = None if spurious is None else spurious.feature
+    return np.stack([accuracy_of(model, fit, target, against=against) for fit in fits], axis=1)
 
 
 def _as_matrix(encoder, dim):
@@ -91,10 +108,15 @@ def _as_matrix(encoder, dim):
     return np.eye(len(encoder), dim) * encoder[:, None] if encoder.ndim == 1 else encoder
 
 
-def accuracy_of(model: FeatureModel, vectors, target: int) -> np.ndarray:
-    """Exact accuracy (r,) of sign(a.x) for the label u_j; `vectors` (r, d) hold the a in input coordinates."""
+def accuracy_of(model: FeatureModel, vectors, target: int, *, against: int | None = None) -> np.ndarray:
+    """Exact accuracy (r,) of sign(a.x) for the label u_j; `vectors` (r, d) hold the a in input coordinates.
+
+    With a feature `against`, only inputs count in which its sign is not the label's.
+    """
     others = np.delete(np.arange(model.num_features), target)
     patterns = np.array(list(product([-1.0, 1.0], repeat=others.size))).reshape(2**others.size, others.size)
+    if against is not None:
+        patterns = patterns[(patterns[:, others == against] < 0).all(axis=1)]
     means = vectors[:, : model.num_features] * model.phi
     shifts = means[:, others] @ patterns.T + means[:, target, None]
     noise = model.sigma * np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from neural import stream_seed, torch_generator
-from synthetic.features.few_shot import Averaging, HardMargin, few_shot_accuracies
+from synthetic.features.few_shot import Averaging, HardMargin, Spurious, few_shot_accuracies
 from synthetic.features.population import balanced_start, end_to_end, stack_starts, train_to_rest
 from theory.features.model import FeatureModel
 
@@ -39,6 +39,8 @@ class LayerProbe:
         Networks, each with its own balanced random start.
     target : int
         Feature that the label is.
+    spurious : Spurious, optional
+        Feature that the labelled inputs follow; accuracies are then those of the worst group.
     """
 
     model: FeatureModel
@@ -50,6 +52,7 @@ class LayerProbe:
     depth: int = 2
     networks: int = 4
     target: int = 0
+    spurious: Spurious | None = None
 
 
 def train_probed_networks(model: FeatureModel, depth: int, networks: int, seed: int) -> list[np.ndarray]:
@@ -77,6 +80,7 @@ def probe_trained_layers(point: LayerProbe) -> np.ndarray:
                 point.classifier,
                 repeats=point.draws,
                 generator=torch_generator(point.seed, "few shot", point.stream, index),
+                spurious=point.spurious,
             )
             for index in range(point.networks)
         ]

@@ -7,6 +7,7 @@ from sklearn.svm import SVC
 
 from neural import torch_generator
 from synthetic import Averaging, HardMargin, accuracy_of, few_shot_accuracies, sample_inputs
+from synthetic.features.few_shot import Spurious
 from synthetic.features.layer_choice import (
     LayerProbe,
     measured_crossing,
@@ -51,6 +52,22 @@ def test_exact_accuracy_against_sampled_inputs(seed):
     hits = np.mean((x.numpy() @ vectors.T) * signs[:, 2:3].numpy() > 0, axis=0)
     exact = accuracy_of(MODEL, vectors, 2)
     np.testing.assert_array_less(np.abs(hits - exact), 5 * np.sqrt(exact * (1 - exact) / n))
+
+
+def test_worst_group_accuracy_against_sampled_inputs(seed):
+    """Labels follow feature 1 in 9 of 10 inputs: averaging leans on it, and fails where it disagrees."""
+    n, spurious = 100_000, Spurious(1, 0.9)
+    vector = np.random.default_rng(seed).normal(size=(1, 5))
+    x, signs = sample_inputs(MODEL, n, torch_generator(seed, "worst group"))
+    group = signs[:, 1] != signs[:, 2]
+    hits = ((x.numpy() @ vector[0]) * signs[:, 2].numpy() > 0)[group.numpy()]
+    exact = accuracy_of(MODEL, vector, 2, against=1)[0]
+    assert abs(hits.mean() - exact) < 5 * np.sqrt(exact * (1 - exact) / group.sum().item())
+    weights = np.array([[1.0] * 5, [1.0, 3.0, 1.0, 1.0, 1.0]])
+    arguments = dict(repeats=100, generator=torch_generator(seed, "spurious"))
+    worst = few_shot_accuracies(MODEL, weights, 2, 20, Averaging(), spurious=spurious, **arguments)
+    fair = few_shot_accuracies(MODEL, weights, 2, 20, Averaging(), **arguments)
+    assert worst.mean(0)[1] < worst.mean(0)[0] < fair.mean(0)[0]
 
 
 def test_accuracy_of_the_targets_own_direction():
