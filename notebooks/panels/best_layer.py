@@ -107,7 +107,7 @@ def draw_figure_5(data: dict) -> Figure:
         right.set(
             xlabel="relative depth, $t = l/L$",
             ylabel=f"accuracy of averaging, n = {data['labels']}",
-            title="line: exact law; markers: simulated",
+            title="line: exact law; markers: trained networks",
         )
     return figure
 
@@ -126,7 +126,7 @@ def draw_shift(shift: dict, data: dict) -> Figure:
             linestyle="none",
             marker="o",
             color=PALETTE[1],
-            label=f"best of {data["depth"]} layers, trained",
+            label=f"best of {data['depth']} layers, trained",
         )
         axes.set(
             xlabel="weight of the relevant feature, $s_j$",
