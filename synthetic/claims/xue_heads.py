@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -11,7 +11,7 @@ import theory
 from neural import stream_seed
 from synthetic.claims.papers import XUE
 from synthetic.claims.registry import Claim, Prediction
-from synthetic.claims.rule import Equivalent, Exact
+from synthetic.claims.rule import Equivalent, Exact, Sign
 from synthetic.features.head_schemes import (
     flow_behind_reweighting,
     train_behind_reweighting,
@@ -21,8 +21,13 @@ from synthetic.features.head_schemes import (
 from synthetic.features.head_training import Penalty, squared_loss_flow
 from synthetic.features.population import aligned_start, balanced_start, feature_norms, weights_along_flow
 from synthetic.features.settings import CLASS_PAIRS, FOUR_FEATURES
-from synthetic.features.subclasses import measure_collapse_slopes
+from synthetic.features.subclasses import (
+    FIGURE_2_TRAINING,
+    measure_collapse_slopes,
+    subclass_separability,
+)
 from synthetic.features.thresholded import ThresholdedStart, train_thresholded
+from synthetic.features.training import relative
 
 # Non-linearity: thresholds
 
@@ -103,6 +108,36 @@ def _predict_supervised(seed):
         theory.supervised_layer_weights(FOUR_FEATURES, CODES).ravel(),
         theory.supervised_layer_weights(FOUR_FEATURES, CODES, depth=3)[[0, 2]].ravel(),
     )
+
+
+# Figure 2: two classes of two subclasses
+
+_FIGURE_2 = (
+    "two classes of two subclasses, ReLU networks of width 64 with 2 outputs, supervised contrastive loss, 1,000 steps "
+    "from starts of scale 0.3; with more outputs the subclass stays readable after the head for longer"
+)
+
+
+SUBCLASSES = replace(FIGURE_2_TRAINING, members=64)  # weights before training scatter much
+
+
+def _untrained(training):
+    """The same networks where they start: one step of no length."""
+    return replace(training, steps=1, lr=1e-12)
+
+
+@cache
+def _figure_2(training, seed):
+    """Weight of the subclass relative to the class feature, (networks, layers)."""
+    return relative(subclass_separability(replace(training, seed=seed)).weights, 0)[:, :, 1]
+
+
+def _measure_subclass_weight(training, seed):
+    return _figure_2(training, seed)[:, 1:]
+
+
+def _measure_subclass_gap(training, seed):
+    return -np.diff(_figure_2(training, seed), axis=1)
 
 
 # The head law for no head, weight decay and a fixed head
@@ -237,6 +272,34 @@ CLAIMS = (
         check=Exact(1e-6),
         measure=_measure_supervised,
         predict=_predict_supervised,
+    ),
+    Claim(
+        id="xue-fig2-after",
+        statement="The subclass feature is not represented after the head of a network trained with class labels.",
+        latex=r"w^{(2)}_{\mathrm{sub}}/w^{(2)}_{\mathrm{class}} = 0",
+        source="paper",
+        reference=f"{XUE}, Figure 2 left",
+        assumptions=_FIGURE_2,
+        control="as untrained networks: both features weigh the same",
+        check=Equivalent(0.15),
+        measure=partial(_measure_subclass_weight, SUBCLASSES),
+        predict=lambda seed: Prediction([0.0], [1.0]),
+        quantity="weight of the subclass feature relative to the class feature",
+        untrained=partial(_measure_subclass_weight, _untrained(SUBCLASSES)),
+    ),
+    Claim(
+        id="xue-fig2-before",
+        statement="Before the head the subclass feature is represented, and by more than after it.",
+        latex=r"w^{(1)}_{\mathrm{sub}}/w^{(1)}_{\mathrm{class}} > w^{(2)}_{\mathrm{sub}}/w^{(2)}_{\mathrm{class}}",
+        source="paper",
+        reference=f"{XUE}, Figure 2 left",
+        assumptions=f"{_FIGURE_2}; before the head training has kept a part of what the start held",
+        control="before and after swapped",
+        check=Sign(0.2),
+        measure=partial(_measure_subclass_gap, SUBCLASSES),
+        predict=lambda seed: Prediction([1.0], [-1.0]),
+        quantity="relative weight of the subclass feature, before minus after the head",
+        untrained=partial(_measure_subclass_gap, _untrained(SUBCLASSES)),
     ),
     Claim(
         id="xue-4-no-head",

@@ -32,7 +32,6 @@ from synthetic.features.population import (
     weights_along_flow,
 )
 from synthetic.features.settings import FOUR_FEATURES, OPPOSITE_ORDERS
-from synthetic.features.subclasses import FIGURE_2_TRAINING, subclass_separability
 from synthetic.features.training import relative, trained_weights
 
 REPLICATES = 16
@@ -156,11 +155,6 @@ STRONGEST_LEFT, STRONGEST_RIGHT = settings.STRONGEST["left"], settings.STRONGEST
 LEARNT = slice(
     1, 4
 )  # of Figure 1 left: what the linear network has learnt by the end, the reference left out
-
-
-def _untrained(training):
-    """The same networks where they start: one step of no length."""
-    return replace(training, steps=1, lr=1e-12)
 
 
 @cache
@@ -287,31 +281,6 @@ def _predict_info_nce(seed):
         theory.layer_weights(LITTLE_NOISE, 1, loss="inner", temperature=temperature)[0],
         theory.layer_weights(LITTLE_NOISE, 1)[0] * np.sqrt(temperature),
     )
-
-
-# Figure 2: two classes of two subclasses
-
-_FIGURE_2 = (
-    "two classes of two subclasses, ReLU networks of width 64 with 2 outputs, supervised contrastive loss, 1,000 steps "
-    "from starts of scale 0.3; with more outputs the subclass stays readable after the head for longer"
-)
-
-
-SUBCLASSES = replace(FIGURE_2_TRAINING, members=64)  # weights before training scatter much
-
-
-@cache
-def _figure_2(training, seed):
-    """Weight of the subclass relative to the class feature, (networks, layers)."""
-    return relative(subclass_separability(replace(training, seed=seed)).weights, 0)[:, :, 1]
-
-
-def _measure_subclass_weight(training, seed):
-    return _figure_2(training, seed)[:, 1:]
-
-
-def _measure_subclass_gap(training, seed):
-    return -np.diff(_figure_2(training, seed), axis=1)
 
 
 CLAIMS = (
@@ -550,33 +519,5 @@ CLAIMS = (
         check=Equivalent(0.03),
         measure=partial(train_with_info_nce, INNER_PRODUCT),
         predict=_predict_info_nce,
-    ),
-    Claim(
-        id="xue-fig2-after",
-        statement="The subclass feature is not represented after the head of a network trained with class labels.",
-        latex=r"w^{(2)}_{\mathrm{sub}}/w^{(2)}_{\mathrm{class}} = 0",
-        source="paper",
-        reference=f"{XUE}, Figure 2 left",
-        assumptions=_FIGURE_2,
-        control="as untrained networks: both features weigh the same",
-        check=Equivalent(0.15),
-        measure=partial(_measure_subclass_weight, SUBCLASSES),
-        predict=lambda seed: Prediction([0.0], [1.0]),
-        quantity="weight of the subclass feature relative to the class feature",
-        untrained=partial(_measure_subclass_weight, _untrained(SUBCLASSES)),
-    ),
-    Claim(
-        id="xue-fig2-before",
-        statement="Before the head the subclass feature is represented, and by more than after it.",
-        latex=r"w^{(1)}_{\mathrm{sub}}/w^{(1)}_{\mathrm{class}} > w^{(2)}_{\mathrm{sub}}/w^{(2)}_{\mathrm{class}}",
-        source="paper",
-        reference=f"{XUE}, Figure 2 left",
-        assumptions=f"{_FIGURE_2}; before the head training has kept a part of what the start held",
-        control="before and after swapped",
-        check=Sign(0.2),
-        measure=partial(_measure_subclass_gap, SUBCLASSES),
-        predict=lambda seed: Prediction([1.0], [-1.0]),
-        quantity="relative weight of the subclass feature, before minus after the head",
-        untrained=partial(_measure_subclass_gap, _untrained(SUBCLASSES)),
     ),
 )
