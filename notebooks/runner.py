@@ -23,6 +23,7 @@ from notebooks.catalogue import FOLDER
 from notebooks.figure import default_out
 
 _ERROR_LINES = 8
+_COMPLAINTS = "kernel.txt"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -105,7 +106,10 @@ def _run_notebook(name, parameters, failed):
             try:
                 _execute(FOLDER / f"{name}.ipynb", executed, parameters, scratch)
             except Exception as error:
-                cell = error.exec_count if isinstance(error, PapermillExecutionError) else None
+                if isinstance(error, PapermillExecutionError):
+                    cell = error.exec_count
+                elif (complaints := Path(scratch) / _COMPLAINTS).is_file():
+                    error.add_note(complaints.read_text(encoding="utf-8", errors="replace").rstrip())
                 if executed.is_file():
                     failed.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(executed, kept)
@@ -149,6 +153,11 @@ class _ThisInterpreter(AsyncKernelManager):
     def kernel_spec(self):
         quiet = ["--log-level=CRITICAL"]  # a kernel that is asked to end reports the interrupt as an error
         return KernelSpec(**get_kernel_dict(quiet))
+
+    async def start_kernel(self, **options):
+        """Start the kernel; what it prints before it can send messages goes to a file beside the notebook."""
+        with open(Path(options.get("cwd", ".")) / _COMPLAINTS, "wb") as complaints:
+            return await super().start_kernel(**options, stderr=complaints)
 
     @default("transport_encryption")
     def _encrypt_where_possible(self):
@@ -202,5 +211,5 @@ def _last_lines(error):
     if isinstance(error, PapermillExecutionError):
         text = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
     else:
-        text = f"{type(error).__name__}: {error}"
+        text = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
     return "\n".join(_ESCAPES.sub("", text).rstrip().splitlines()[-_ERROR_LINES:])

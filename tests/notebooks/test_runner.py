@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import pytest
+from jupyter_client.kernelspec import KernelSpec
 
 from notebooks import runner
 from notebooks.runner import LineWriter, run_notebooks
@@ -80,6 +81,17 @@ def test_a_kernel_that_dies_is_a_failure(folder, tmp_path):
     (run,) = run_notebooks(["01_dead"], "smoke", out=tmp_path)
     assert "died" in run.error
     assert run.kept.is_file()
+
+
+def test_a_kernel_that_cannot_start_says_why(folder, tmp_path, monkeypatch, capfd):
+    spec = KernelSpec(
+        argv=[sys.executable, "-c", "import sys; sys.exit('no such module')"], language="python"
+    )
+    monkeypatch.setattr(runner._ThisInterpreter, "kernel_spec", spec)
+    write_notebook(folder, "01_good", "pass")
+    (run,) = run_notebooks(["01_good"], "smoke", out=tmp_path)
+    assert "no such module" in run.error
+    assert capfd.readouterr().err == ""
 
 
 def test_line_writer_shows_whole_lines_and_the_last_state_of_a_bar():
