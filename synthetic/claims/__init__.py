@@ -2,6 +2,7 @@
 
 from synthetic.claims import (
     gui_downstream,
+    gui_downstream_general,
     gui_images,
     gui_other_losses,
     gui_projector,
@@ -25,6 +26,7 @@ _MODULES = (
     gui_projector,
     gui_other_losses,
     gui_downstream,
+    gui_downstream_general,
     song,
     gupta,
     xue_images,

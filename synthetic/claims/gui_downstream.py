@@ -20,7 +20,6 @@ from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import AtMost, Equivalent, Exact, Sign
 from synthetic.mixture.downstream import Downstream, measure_accuracies, measure_separable_shares
 from synthetic.mixture.settings import CLASSIFIERS, five_classifiers, reversal_points
-from synthetic.mixture.spectra import ClassesPoint, SpectrumPoint, measure_classes, measure_spectra
 
 REPEATS = 64
 KAPPAS = (-0.5, 0.0, 0.5)
@@ -37,12 +36,6 @@ SEPARABLE = tuple(Downstream("hard-margin", 1.0, samples, 200, ()) for samples i
 EVERY_SET = Downstream("hard-margin", 1.0, 60, 40, (-0.9, -0.5, -0.2, 0.0, 0.5, 1.5, 4.0))
 NOT_EVERY_SET = replace(REVERSED, kappas=EVERY_SET.kappas)
 MISALIGNED = Downstream("logistic", 1.5, 400, 200, (0.0, 0.5, 3.0), 0.1, cosine=0.5)
-
-RIDGE_AFTER_SPECTRA = tuple(
-    SpectrumPoint("ridge", (1.5, 0.0), (gain, 1.0), (100, 100), 400, 0.1) for gain in (0.3, 3.0)
-)
-TWO_SPIKES = (SpectrumPoint("logistic", (1.2, 0.9, 0.0), (1.6, 0.5, 1.0), (1, 1, 198), 400, 0.1),)
-FOUR_CLASSES = tuple(ClassesPoint(4, 2.0, 400, 200, kappa, 0.1) for kappa in (-0.5, 1.0))
 
 
 def _accuracy(point, kappas=None, penalty=None):
@@ -224,40 +217,6 @@ def _predict_misaligned_size(seed):
     return Prediction(_misaligned_steps(MISALIGNED), _misaligned_steps(halved))
 
 
-def _predict_spectra(seed):
-    """Control: all directions but one have gain 1."""
-    point = RIDGE_AFTER_SPECTRA[0]
-    gains = np.array([p.gains for p in RIDGE_AFTER_SPECTRA])
-    law = theory.spectrum_accuracy(
-        np.array(point.strengths), gains, np.array(point.shares), point.sample_ratio, point.penalty
-    )
-    spike = theory.downstream_accuracy(
-        "ridge", point.strengths[0], point.sample_ratio, gains[:, 0] - 1, point.penalty
-    )
-    return Prediction(law, spike)
-
-
-def _predict_spikes(seed):
-    """Control: no projector."""
-    (point,) = TWO_SPIKES
-    strengths, kappas = np.array(point.strengths[:2]), np.array(point.gains[:2]) - 1
-    law = partial(theory.spiked_accuracy, "logistic", strengths, point.sample_ratio, penalty=point.penalty)
-    return Prediction(*(np.array([law(kappas=factor * kappas)]) for factor in (1, 0)))
-
-
-def _predict_four_classes(seed):
-    """Control: a norm of the orthogonal class means taken for that of the simplex."""
-    point = FOUR_CLASSES[0]
-    kappas = np.array([p.kappa for p in FOUR_CLASSES])
-
-    def law(norm):
-        return theory.multiclass_ridge_accuracy(
-            point.classes, norm, point.samples / point.dim, kappas, point.penalty
-        )
-
-    return Prediction(law(point.signal_norm), law(point.signal_norm * np.sqrt(1 - 1 / point.classes)))
-
-
 _MIXTURE = "Two balanced Gaussian classes, isotropic noise"
 _ASYMPTOTIC = f"{_MIXTURE}; no bias; theory for infinite dimension, measured at p = 200, n = 400"
 _claim = partial(Claim, source="derived", reference=GUI, quantity="accuracy")
@@ -403,37 +362,5 @@ CLAIMS = (
         check=Equivalent(0.0019),
         measure=partial(_measure_steps, MISALIGNED, 256),
         predict=_predict_misaligned_size,
-    ),
-    _claim(
-        id="gui-ridge-after-spectrum",
-        statement="A closed form gives the accuracy of ridge after a projector with any singular values.",
-        latex=r"\delta(1-\lambda/x) = \sum_jh_j/(1+x/g_j^2)",
-        assumptions=f"{_ASYMPTOTIC}; r = 1.5, lambda = 0.1, half of the directions, the mean among them, have gain "
-        "0.3 or 3",
-        control="the same gain in the direction of the mean alone",
-        check=Equivalent(0.011),
-        measure=partial(measure_spectra, RIDGE_AFTER_SPECTRA, 256),
-        predict=_predict_spectra,
-    ),
-    _claim(
-        id="gui-two-spikes",
-        statement="The scalar system covers a projector that expands one part of the mean and shrinks another.",
-        latex=r"s_k(\lambda c_k+Q) = r_k\bar e",
-        assumptions=f"{_ASYMPTOTIC}; logistic, lambda = 0.1, strengths 1.2 and 0.9, gains 1.6 and 0.5",
-        control="no projector",
-        check=Equivalent(0.009),
-        measure=partial(measure_spectra, TWO_SPIKES, REPEATS),
-        predict=_predict_spikes,
-    ),
-    _claim(
-        id="gui-four-classes-ridge",
-        statement="A closed form gives the accuracy of ridge on one-hot targets for several classes.",
-        latex=r"\mathrm{Acc} = \int\varphi(g)\Phi(g+d)^{K-1}dg",
-        assumptions="Four balanced Gaussian classes whose means form a simplex of norm 2, isotropic noise; no bias; "
-        "theory for infinite dimension, measured at p = 200, n = 400; lambda = 0.1, kappa = -0.5 and 1",
-        control="the norm of orthogonal means taken for that of the simplex, 13% too small",
-        check=Equivalent(0.02),
-        measure=partial(measure_classes, FOUR_CLASSES, REPEATS),
-        predict=_predict_four_classes,
     ),
 )

@@ -39,6 +39,12 @@ class Downstream:
         lambda of mean loss + lambda |w|^2 / 2; None for hard margin and averaging.
     cosine : float
         Of the angle between the projector's direction and the mean.
+    bias : bool
+        Whether ridge and logistic regression have an unpenalised intercept.
+    class_balance : float
+        Share of the class of the mean +mu among the training inputs, and among new ones.
+    label_noise : float
+        Share of the training labels that are wrong.
     seed, index : int
         Root seed and repetition; the training set depends on neither classifier nor penalty.
     """
@@ -50,6 +56,9 @@ class Downstream:
     kappas: tuple[float, ...]
     penalty: float | None = None
     cosine: float = 1.0
+    bias: bool = False
+    class_balance: float = 0.5
+    label_noise: float = 0.0
     seed: int = 0
     index: int = 0
 
@@ -67,10 +76,20 @@ def fit_and_score(point: Downstream) -> np.ndarray:
     accuracies = []
     for kappa in point.kappas:
         projected = signed + kappa * np.outer(signed @ direction, direction)
-        fitted = fit_classifier(point.classifier, projected, labels, point.penalty)
+        if point.bias:
+            fitted, bias = _fit_with_bias(point.classifier, projected, labels, point.penalty)
+        else:
+            fitted, bias = fit_classifier(point.classifier, projected, labels, point.penalty), 0.0
         beta = fitted + kappa * (fitted @ direction) * direction
-        accuracies.append(ndtr(point.signal_norm * beta[0] / np.linalg.norm(beta)))
+        accuracies.append(_accuracy(point, beta, bias))
     return np.array(accuracies)
+
+
+def _accuracy(point, beta, bias):
+    """Accuracy of sign(beta.h + bias) on both classes, weighted by their frequencies."""
+    margin, length = point.signal_norm * beta[0], np.linalg.norm(beta)
+    first, second = ndtr((margin + bias) / length), ndtr((margin - bias) / length)
+    return point.class_balance * first + (1 - point.class_balance) * second
 
 
 def fit_classifier(classifier: Classifier, signed, labels, penalty) -> np.ndarray:
@@ -124,12 +143,27 @@ def _score_block(block):
 
 
 def _training_set(point):
-    """Inputs times their labels (n, p), mean along the first axis; labels (n,)."""
+    """Inputs times their training labels (n, p), and these labels (n,)."""
     rng = np.random.default_rng(stream_seed(point.seed, "downstream", point.index))
     signed = rng.normal(size=(point.samples, point.dim))
     signed[:, 0] += point.signal_norm
-    labels = np.where(np.arange(point.samples) % 2, 1.0, -1.0)
+    counts = np.floor(np.arange(point.samples + 1) * point.class_balance)  # of the class of +mu so far
+    labels = np.where(np.diff(counts) > 0, 1.0, -1.0)
+    if point.label_noise:
+        wrong = rng.random(point.samples) < point.label_noise
+        signed[wrong] *= -1
+        labels[wrong] *= -1
     return signed, labels
+
+
+def _fit_with_bias(classifier, signed, labels, penalty):
+    """Vector and unpenalised intercept of ridge or logistic regression."""
+    models = {
+        "ridge": Ridge(alpha=penalty * len(signed)),
+        "logistic": LogisticRegression(C=1 / (penalty * len(signed)), tol=1e-8, max_iter=20_000),
+    }
+    model = models[classifier].fit(signed * labels[:, None], labels)
+    return model.coef_.ravel(), float(np.ravel(model.intercept_)[0])
 
 
 def _ridge(signed, labels, penalty):

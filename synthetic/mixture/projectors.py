@@ -149,6 +149,9 @@ class ProjectorTraining:
         A ReLU network is equal to the identity, or has normal weights of variance 1 / fan-in.
     classes : int >= 2
         Two classes have the means +-mu; more have orthogonal means of norm r.
+    spread : tuple of float
+        Factors of sigma by direction, where the augmentation is not isotropic (two classes only); mu is then along
+        the sum of the first two directions. Empty: isotropic, and mu in a random direction.
     positives : {"view", "class"}
         The second view is of the same input, or of an independent one of the same class (two classes only).
     weights : tuple of float
@@ -168,6 +171,7 @@ class ProjectorTraining:
     hidden: int = 0
     start: Literal["identity", "random"] = "identity"
     classes: int = 2
+    spread: tuple[float, ...] = ()
     positives: Literal["view", "class"] = "view"
     weights: tuple[float, ...] = ()
     seed: int = 0
@@ -284,15 +288,29 @@ def _world(point):
         means = point.signal_norm * bases.float()
         sample = class_views
     else:
-        bases = torch.stack([random_direction(point.dim, generator) for _ in range(point.members)])[:, None]
+        directions = [random_direction(point.dim, generator) for _ in range(point.members)]
+        if point.spread:
+            directions = [spread_direction(point.dim)] * point.members
+        bases = torch.stack(directions)[:, None]
         means = (point.signal_norm * bases[:, 0]).float()
         sample = mixture_views if point.positives == "view" else same_class_views
 
+    sigma = point.sigma
+    if point.spread:
+        sigma = tuple(size * torch.tensor(point.spread) for size in sigma)
+
     def views():
-        pairs = [sample(mean, point.sigma, (point.batch,), generator) for mean in means]
+        pairs = [sample(mean, sigma, (point.batch,), generator) for mean in means]
         return tuple(torch.stack(views) for views in zip(*pairs, strict=True))
 
     return views, bases.numpy()
+
+
+def spread_direction(dim: int) -> Tensor:
+    """Direction (dim,) of the class mean under an augmentation that is not isotropic."""
+    direction = torch.zeros(dim, dtype=torch.float64)
+    direction[:2] = 0.5**0.5
+    return direction
 
 
 def _losses(point):

@@ -34,7 +34,10 @@ def random_basis(dim: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def mixture_views(mean: torch.Tensor, sigma: tuple[float, float], shape: tuple[int, ...], generator):
-    """Two views (*shape, p) of the same inputs, with augmentation noise of their own standard deviations."""
+    """Two views (*shape, p) of the same inputs, with augmentation noise of their own standard deviations.
+
+    A standard deviation may also be a tensor (p,), one for each direction.
+    """
     inputs, _ = sample_mixture(mean, shape, generator)
     return _augment((inputs, inputs), sigma, generator)
 
@@ -54,7 +57,7 @@ def class_views(means: torch.Tensor, sigma: tuple[float, float], shape: tuple[in
 
 
 def _augment(inputs, sigma, generator):
-    if min(sigma) < 0:
+    if any(torch.as_tensor(size).min() < 0 for size in sigma):
         raise ValueError(f"sigma must be >= 0, got {sigma}")
     noise = (torch.randn(one.shape, generator=generator, dtype=one.dtype) for one in inputs)
     return tuple(one + size * e for one, size, e in zip(inputs, sigma, noise, strict=True))

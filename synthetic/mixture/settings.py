@@ -64,6 +64,14 @@ DECOUPLED = (
     _train("decoupled", 1.6, temperature=6.0, **NEGATIVES),
 )
 CLASS_POSITIVES = tuple(_train(loss, 0.8, positives="class", steps=600) for loss in ("inner", "euclidean"))
+SPREAD = (2.0, 0.5, 0.5, 0.5, 1.0, 1.0, 1.5, 1.5)
+ANISOTROPIC = (
+    _train("inner", 1.0, temperature=5.0, spread=SPREAD, steps=500, **NEGATIVES),
+    _train("euclidean", 1.0, temperature=1.0, spread=SPREAD, steps=500, **NEGATIVES),
+)
+"""The augmentation is four times as strong along one half of the signal as along the other."""
+
+AFTER_TRAINING = tuple(_train("inner", 0.8, temperature=tau, **NEGATIVES) for tau in (2.0, 20.0))
 BARLOW_TWINS = (_train("barlow twins", 1.1, weights=(0.3,), batch=1024, steps=400),)
 VICREG = (_train("vicreg", 1.1, weights=(4.0, 8.0, 1.0), batch=1024, steps=2000, lr=0.01),)
 """Invariance 4, variance 8, covariance 1: the hinge is steep enough to hold, and flat enough to train."""

@@ -10,6 +10,7 @@ from scipy.special import ndtr
 from synthetic.mixture.downstream import (
     _FITS,
     Downstream,
+    _fit_with_bias,
     _training_set,
     fit_and_score,
     is_separable,
@@ -75,3 +76,35 @@ def test_repetitions_differ_and_repeat(seed):
 def test_separability_of_the_extremes():
     assert is_separable(replace(POINT, samples=18))
     assert not is_separable(replace(POINT, samples=400))
+
+
+def test_labels_alternate_where_classes_are_equally_frequent():
+    _, labels = _training_set(replace(POINT, samples=7))
+    np.testing.assert_array_equal(labels, [-1, 1, -1, 1, -1, 1, -1])
+    _, labels = _training_set(replace(POINT, samples=50, class_balance=0.8))
+    assert labels.mean() == pytest.approx(0.6)
+
+
+def test_wrong_labels_turn_their_inputs_about():
+    clean, labels = _training_set(replace(POINT, samples=400))
+    noisy, given = _training_set(replace(POINT, samples=400, label_noise=0.25))
+    wrong = labels != given
+    assert 0.15 < wrong.mean() < 0.35
+    np.testing.assert_array_equal(noisy[wrong], -clean[wrong])
+    np.testing.assert_array_equal(noisy * given[:, None], clean * labels[:, None])  # the inputs are the same
+
+
+@pytest.mark.parametrize("name", ["ridge", "logistic"])
+def test_accuracy_with_a_bias_is_that_on_new_inputs(name):
+    """Accuracy by sampling new inputs, for the fit that the exact formula is given."""
+    point = replace(POINT, classifier=name, samples=200, class_balance=0.9, kappas=(0.0,))
+    (with_bias,) = fit_and_score(replace(point, bias=True))
+    signed, labels = _training_set(point)
+    beta, bias = _fit_with_bias(name, signed, labels, point.penalty)
+    rng = np.random.default_rng(7)
+    y = np.where(rng.random(100_000) < 0.9, 1.0, -1.0)
+    inputs = rng.normal(size=(len(y), point.dim))
+    inputs[:, 0] += point.signal_norm * y
+    found = np.mean((inputs @ beta + bias) * y > 0)
+    assert with_bias == pytest.approx(found, abs=5 * np.sqrt(0.05 / len(y)))
+    assert bias > 0.1  # towards the frequent class

@@ -67,3 +67,12 @@ def test_views_of_several_classes_share_the_input(seed):
 def test_random_basis_is_orthonormal():
     basis = random_basis(5, torch_generator(1, "basis"))
     torch.testing.assert_close(basis @ basis.T, torch.eye(5, dtype=torch.float64))
+
+
+def test_augmentation_may_differ_by_direction(seed):
+    generator, n = torch_generator(seed, "spread"), 200_000
+    spread = torch.tensor([0.2, 2.0], dtype=torch.float64)
+    one, two = mixture_views(torch.zeros(2, dtype=torch.float64), (spread, 0 * spread), (n,), generator)
+    np.testing.assert_allclose((one - two).var(0), [0.04, 4.0], rtol=0.02)
+    with pytest.raises(ValueError, match="sigma must be >= 0"):
+        mixture_views(torch.zeros(2), (spread, -spread), (3,), generator)
