@@ -58,7 +58,7 @@ def downstream_accuracy(
     kappa,
     penalty=None,
     *,
-    bias=False,
+    bias: bool = False,
     class_balance=0.5,
     label_noise=0.0,
     **not_covered,
@@ -120,21 +120,18 @@ def downstream_accuracy(
     0.8077
     """
     refuse_not_covered(not_covered)
-    if not bias and isinstance(label_noise, float | int) and label_noise == 0:
-        _check_balance(class_balance)
-        shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
-        signals, noise = _flat_overlaps(classifier, *flat)
-        return np.reshape(_accuracy(flat[0], signals, noise), shape)[()]
-    shape, (r, delta, c, lam, flips, balance) = _arguments(
-        classifier,
-        signal_norm,
-        sample_ratio,
-        kappa,
-        penalty,
-        label_noise=_check_flips(label_noise),
-        class_balance=_check_balance(class_balance),
+    flips, balance = _check_flips(label_noise), _check_balance(class_balance)
+    perfect = not bias and not checks.some(flips > 0)
+    others = (
+        {}
+        if perfect and flips.ndim == balance.ndim == 0
+        else {"label_noise": flips, "class_balance": balance}
     )
-    return np.reshape(_imperfect_accuracy(classifier, r, delta, c, lam, flips, balance, bias), shape)[()]
+    shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty, **others)
+    if perfect:
+        signals, noise = _flat_overlaps(classifier, *flat[:4])
+        return np.reshape(_accuracy(flat[0], signals, noise), shape)[()]
+    return np.reshape(_imperfect_accuracy(classifier, *flat, bias), shape)[()]
 
 
 def downstream_overlaps(classifier, signal_norm, sample_ratio, kappa, penalty=None) -> Overlaps:

@@ -50,6 +50,12 @@ def test_without_a_bias_class_frequencies_do_not_matter(classifier):
     assert unequal == pytest.approx(noisy, abs=1e-12) and noisy < equal - 0.005
 
 
+def test_perfect_labels_in_an_array_are_perfect_labels():
+    expected = theory.downstream_accuracy("hinge", 1.5, 2.0, 0.3, 0.0)
+    found = theory.downstream_accuracy("hinge", 1.5, 2.0, 0.3, 0.0, label_noise=[0.0, 0.0], class_balance=0.2)
+    np.testing.assert_array_equal(found, [expected, expected])
+
+
 @pytest.mark.parametrize("classifier", ["ridge", "logistic", "hinge"])
 def test_a_bias_does_nothing_for_equal_classes(classifier):
     with_bias = theory.downstream_accuracy(classifier, 1.5, 2.0, 0.3, 0.1, bias=True)
