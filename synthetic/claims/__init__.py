@@ -13,6 +13,7 @@ from synthetic.claims import (
     xue_accuracy,
     xue_heads,
     xue_images,
+    xue_samples,
     xue_weights,
 )
 from synthetic.claims.papers import title_of_module
@@ -21,6 +22,7 @@ from synthetic.claims.rule import Equivalent, Estimate, Exact, Sign, Unsupported
 
 _MODULES = (
     xue_weights,
+    xue_samples,
     xue_accuracy,
     xue_heads,
     gui_projector,
