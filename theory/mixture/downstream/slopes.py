@@ -17,13 +17,11 @@ from theory.mixture.downstream.hard_margin import separability_signal
 from theory.mixture.downstream.system import Problem, equations, solve
 
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)
-_PENALTIES = np.log([1e-7, 1e3])
+_PENALTIES = np.linspace(*np.log([1e-7, 1e3]), 41)  # a factor 1.8 apart: no optimum hides between two of them
+_BISECTIONS = 45  # of two such factors: to 4e-14
 _SMALL_SIGNAL, _LARGEST_ONSET = 0.3, 3.0  # expansion helps at the former; every onset is below the latter
-_NEAREST_GAPS = (
-    1e-3,
-    1e-6,
-    1e-9,
-)  # distances from the separability limit, relative to it, that are tried in turn
+# Distances from the separability limit, relative to it, that are tried in turn.
+_NEAREST_GAPS = 1e-3, 1e-6, 1e-9
 
 
 def expansion_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
@@ -182,13 +180,13 @@ def _ridge_slopes(r, delta, c, lam):
 
 
 def _tuned(classifier, r, delta, kappa):
-    grid = np.linspace(*_PENALTIES, 41)
     columns = [a[:, None] for a in (r, delta, kappa)]
-    _, (fr, fd, fc, fl) = _arguments(classifier, *columns, np.exp(grid))
+    _, (fr, fd, fc, fl) = _arguments(classifier, *columns, np.exp(_PENALTIES))
     signals, noise = _flat_overlaps(classifier, fr, fd, fc, fl)
     best = np.argmax((signals / noise).reshape(len(r), -1), axis=1)
-    low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, 40)]
-    for _ in range(45):
+    low = _PENALTIES[np.maximum(best - 1, 0)]
+    high = _PENALTIES[np.minimum(best + 1, len(_PENALTIES) - 1)]
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         rising = penalty_slope(classifier, r, delta, kappa, np.exp(middle)) > 0
         low, high = np.where(rising, middle, low), np.where(rising, high, middle)

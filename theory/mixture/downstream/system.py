@@ -22,6 +22,9 @@ from theory.roots import find_roots
 TOLERANCE = 1e-12  # relative to the terms of each equation
 _GOAL = 2e-14  # a residual of round-off size, at which a point is finished
 _LARGEST_STEP = 3.0  # of Newton's method, in logarithms: a factor 20
+_ENOUGH = 0.1  # share of the decrease that a full Newton step promises, for a step to be taken
+_SHORTEST_SCALE = 1e-3  # of a step; below it the point is left as it is
+_RIDGE = 1e-8  # on the diagonal of a singular Jacobian
 _EVALUATIONS = 60  # Newton from a good start takes 5 to 12
 _EASY_PENALTY = 1.0  # times the cost of a noise direction: here Newton has never failed, and paths start
 _SMALLEST_PENALTY = 1e-12  # the last point of a path that leads to a penalty of 0
@@ -32,9 +35,8 @@ _WITH_BIAS = (
     " (with a bias the hinge may have no solution but the constant one, which names the larger class)"
 )
 _POINTS_AT_ONCE = 1024  # bounds the memory of the logistic loss's quadrature to some 30 megabytes
-_START_PENALTY = (
-    1e-3  # the square loss that gives the start has at least this penalty, to stay clear of interpolation
-)
+# The square loss that gives the start has at least this penalty, to stay clear of interpolation.
+_START_PENALTY = 1e-3
 
 
 class Problem(NamedTuple):
@@ -356,10 +358,10 @@ def _newton(loss, problem, start):
         trial = here + scale[:, None] * step
         residual, jacobian = equations(loss, problem, trial)
         trial_size = _size(residual)
-        better = trial_size < (1 - 0.1 * scale) * size
+        better = trial_size < (1 - _ENOUGH * scale) * size
         here, size = np.where(better[:, None], trial, here), np.where(better, trial_size, size)
         scale = np.where(better, 1.0, scale / 4)
-        settled = (size <= _GOAL) | (~better & ((size <= TOLERANCE) | (scale < 1e-3)))
+        settled = (size <= _GOAL) | (~better & ((size <= TOLERANCE) | (scale < _SHORTEST_SCALE)))
         if settled.any():
             logs[open_rows], best[open_rows] = here, size
             if settled.all():
@@ -383,12 +385,12 @@ def _newton_alone(loss, problem, start):
     for _ in range(_EVALUATIONS):
         trial = [x + scale * change for x, change in zip(here, step, strict=True)]
         trial_size, residual, jacobian = _tried_alone(loss, point, trial)
-        if trial_size < (1 - 0.1 * scale) * size:
+        if trial_size < (1 - _ENOUGH * scale) * size:
             here, size, scale = trial, trial_size, 1.0
             if size <= _GOAL:
                 break
             step = _step_alone(residual, jacobian)
-        elif size <= TOLERANCE or scale < 4e-3:
+        elif size <= TOLERANCE or scale < 4 * _SHORTEST_SCALE:
             break
         else:
             scale /= 4
@@ -456,7 +458,7 @@ def _step(residual, jacobian):
     try:
         step = -np.linalg.solve(jacobian, residual[..., None])[..., 0]
     except np.linalg.LinAlgError:
-        step = -np.linalg.solve(jacobian + 1e-8 * np.eye(jacobian.shape[-1]), residual[..., None])[..., 0]
+        step = -np.linalg.solve(jacobian + _RIDGE * np.eye(jacobian.shape[-1]), residual[..., None])[..., 0]
     longest = np.abs(step).max(axis=1, keepdims=True)
     return step * np.minimum(1, _LARGEST_STEP / np.maximum(longest, _LARGEST_STEP))
 

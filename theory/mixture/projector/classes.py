@@ -15,11 +15,8 @@ from theory.mixture.projector.negatives import mass_lost
 
 LOSSES = ("spectral", "inner", "euclidean")
 _STEP = 0.25  # of the integral for the logarithm of the sum
-_BELOW, _ABOVE, _REACH = (
-    30.0,
-    6.0,
-    7.5,
-)  # e^-30 is left below, exp(-e^6) above, 7.5 standard deviations of a score
+# e^-30 is left below, exp(-e^6) above, 7.5 standard deviations of a score.
+_BELOW, _ABOVE, _REACH = 30.0, 6.0, 7.5
 _BEYOND = 1.001  # the bracket ends this factor beyond the root without signal
 _TOLERANCE = 1e-9  # of the minimiser, which a flat minimum defines to about 1e-8
 

@@ -15,12 +15,10 @@ from theory.mixture.common import check_sigma, check_signal_norm, flatten, poste
 from theory.roots import find_roots
 
 _LOWEST_TEMPERATURE = 0.002  # exp(1 / temperature) = e^500 is near the largest float
-_LOG_GAINS = np.linspace(
-    -4.0, 4.0, 25
-)  # the loss has one minimum, and steps of 1/3 separate it from flat ends
-_CLEARLY_LIMITED = (
-    1.1  # below this multiple of the least scale, the limit's gain says little about p dimensions
-)
+# The loss has one minimum, and steps of 1/3 separate it from flat ends.
+_LOG_GAINS = np.linspace(-4.0, 4.0, 25)
+# Below this multiple of the least scale, the limit's gain says little about p dimensions.
+_CLEARLY_LIMITED = 1.1
 _NEAR, _AT_THE_END = 0.3, 1e-3  # the gain is sought within this log distance of its limit for many dimensions
 _NORMAL_REACH = 8.0  # P(|G| > 8) = 1e-15
 _CHI_BELOW, _CHI_NODES = 4, 161  # log chi falls off exponentially below its mode, and much faster above it
@@ -29,10 +27,8 @@ _WIDEST_STEP = 0.25  # in asinh of the slope; the kernel is analytic within pi /
 _DIFFERENCE = 1e-3  # in log gain: the loss is exact to 1e-13, and its third derivative of order 1
 _NORM_STEP = 0.125  # the substitution narrows the strip in which the integrand is analytic to about 0.5
 _LOG_NEGLIGIBLE = 36.0  # e^-36 = 2e-16
-_LOG_SQUARED_GAINS = (
-    -12.0,
-    30.0,
-)  # gains between e^-6 and e^15: the limit's gain is far from 0, and large near its end
+# Gains between e^-6 and e^15: the limit's gain is far from 0, and large near its end.
+_LOG_SQUARED_GAINS = -12.0, 30.0
 
 
 def cosine_loss(signal_norm, sigma, temperature, dim, gain, *, views="both"):
