@@ -207,8 +207,10 @@ def _half_beta(y, q):
     """
     tanh = np.tanh(y)
     minus_log_v = 2 * (y + np.log1p(np.exp(-2 * y)) - np.log(2))
-    if q == 0:
+    if q == 0:  # one layer
         return np.log(tanh) + minus_log_v / 2
+    if q == -0.5:  # two layers, the most frequent case: the series sums to this
+        return y - 1 / tanh
     n = np.arange(1, _TERMS)
     below = tanh ** (2 * q) * (1 / q + _polynomial(tanh**2, 1 / (n + q)))
     constant = -scipy.special.psi(q) - np.euler_gamma
