@@ -1,7 +1,13 @@
 """The feature model: what linear layers learn of it."""
 
 from theory.features.averaging import averaging_accuracy, averaging_crossings
-from theory.features.conservation import decayed_imbalance, frozen_head_encoder, imbalance, null_space_energy
+from theory.features.conservation import (
+    batch_imbalance,
+    decayed_imbalance,
+    frozen_head_encoder,
+    imbalance,
+    null_space_energy,
+)
 from theory.features.dynamics import Collapse, collapse_asymptote, half_time, learning_curve
 from theory.features.heads import (
     EffectiveDimensions,
@@ -65,6 +71,7 @@ __all__ = [
     "WeightDecay",
     "averaging_accuracy",
     "averaging_crossings",
+    "batch_imbalance",
     "before_head_advantage",
     "before_head_boundary",
     "best_depth",

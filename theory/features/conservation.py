@@ -1,10 +1,12 @@
-"""Quantities that gradient flow on two adjacent linear layers conserves, for any loss and any data."""
+"""Quantities that gradient flow on two adjacent linear layers conserves, and how gradient noise changes them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from theory import checks
+from theory.features.model import FeatureModel
+from theory.features.spectral import layer_weights
 
 
 def imbalance(encoder, head, ratio: float = 1.0) -> np.ndarray:
@@ -52,6 +54,50 @@ def decayed_imbalance(start, penalty: float, time: float) -> np.ndarray:
     """
     rate = 4 * checks.scalar("penalty", penalty, 0.0)
     return np.exp(-rate * checks.scalar("time", time, 0.0)) * checks.real("start", start)
+
+
+def batch_imbalance(model: FeatureModel, batch: int, step_size: float) -> np.ndarray:
+    r"""Expected change of the imbalance along each feature in one step of SGD at the balanced minimum.
+
+    Gradient noise breaks the conservation: with two layers that keep every feature, batches of B pairs and step
+    :math:`\eta`, the i-th diagonal entry of :math:`W_1W_1^T - W_2^TW_2` changes on average by
+
+    .. math:: \frac{8\eta^2}{B}\, s_i\sum_{j\ne i} (s_i^2 - s_j^2)\, v_iv_j
+              \left[(1 + c_ic_j)(1 + (c_i+c_j)^2) - 2(c_i+c_j)^2\right]
+
+    to leading order in 1/B. Here :math:`v_i = \phi_i^2+\sigma^2`, c is the correlation, and j also runs over the
+    directions without a feature, where s = c = 0 and :math:`v = \sigma^2`. The heaviest feature gains weight before the
+    head and the lightest direction loses it: noise makes the representation before the head less equal.
+    Source: derived (docs/derivations/null-space.md#gradient-noise), for the batch estimate of the spectral contrastive
+    loss whose negatives are the second views of the other pairs.
+
+    Parameters
+    ----------
+    model : FeatureModel
+    batch : int >= 2
+        Pairs B of a batch.
+    step_size : float > 0
+        :math:`\eta`, of both layers, without momentum.
+
+    Returns
+    -------
+    (k,) array
+    """
+    batch = checks.integer("batch", batch, 2)
+    step_size = checks.scalar("step_size", step_size, 0.0, open_low=True)
+    k, rest = model.num_features, model.dim - model.num_features
+    weight = np.append(layer_weights(model, 1)[0], np.zeros(rest))
+    variance = np.append(model.variance, np.full(rest, model.sigma**2))
+    correlation = np.append(model.correlation, np.zeros(rest))
+    total = (correlation[:, None] + correlation) ** 2
+    noise = (
+        8
+        * variance[:, None]
+        * variance
+        * ((1 + correlation[:, None] * correlation) * (1 + total) - 2 * total)
+    )
+    change = weight * np.sum((weight[:, None] ** 2 - weight**2) * noise, axis=1)
+    return step_size**2 / batch * change[:k]
 
 
 def null_space_energy(start, head) -> float:

@@ -180,6 +180,41 @@ def test_imbalance_is_conserved_and_names_the_null_space(seed):
     assert np.abs(theory.imbalance(w1, w2) - theory.imbalance(first, second)).max() > 1e-2
 
 
+def test_gradient_noise_moves_the_imbalance(seed):
+    """Mean change in one SGD step from the balanced minimum over many batches, against the law and its negative."""
+    model = theory.FeatureModel([0.6, 1.0, 1.3], [0.1, 0.0, 0.3], 0.4, dim=4)
+    rng, batch, batches, chunk = np.random.default_rng([seed, 12]), 128, 40_000, 2000
+    root = np.sqrt(np.append(theory.layer_weights(model, 1)[0], 0.0))
+    w, gram = np.diag(root**2), np.diag(root**4)
+    changes = []
+    for _ in range(batches // chunk):
+        signs = rng.choice([-1.0, 1.0], (chunk, batch, 3))
+        views = []
+        for _ in range(2):
+            redrawn = np.where(
+                rng.random(signs.shape) < model.alpha, rng.choice([-1.0, 1.0], signs.shape), signs
+            )
+            view = model.sigma * rng.standard_normal((chunk, batch, 4))
+            view[..., :3] += redrawn * model.phi
+            views.append(view)
+        x, y = views
+        xx, yy, xy = x.mT @ x, y.mT @ y, x.mT @ y
+        own = np.einsum("cbi,ij,cbj->cb", x, gram, y)[..., None]
+        pairs = (own * x).mT @ y
+        negatives = 2 * (xx @ gram @ yy + yy @ gram @ xx) - 2 * (pairs + pairs.mT)
+        g = w @ (negatives / (batch * (batch - 1)) - 2 * (xy + xy.mT) / batch)
+        first, second = np.diag(root) - root[:, None] * g, np.diag(root) - g * root  # a step of size 1
+        change = np.sum(first**2, axis=2) - np.sum(second**2, axis=1)
+        changes.append(change[:, :3])
+    changes = np.concatenate(changes)
+    law = theory.batch_imbalance(model, batch, 1.0)
+    error = changes.std(0) / np.sqrt(batches)
+    assert np.all(np.abs(changes.mean(0) - law) < 5 * error + 4 * np.abs(law) / batch)
+    assert np.all(np.abs(law) > 15 * error)
+    assert law[np.argmax(root[:3])] > 0 > law[np.argmin(root[:3])]
+    np.testing.assert_allclose(theory.batch_imbalance(model, 2 * batch, 0.1), 0.01 * law / 2, rtol=1e-13)
+
+
 def test_frozen_head_leaves_its_null_space_alone(seed):
     rng = np.random.default_rng(seed)
     first, head = 0.4 * rng.standard_normal((6, 4)), rng.standard_normal((3, 6))
@@ -214,6 +249,8 @@ def test_decayed_imbalance():
         (lambda: theory.inner_steps_ratio(1, 0.1, 0.5, 1.0), "momentum must be < 1"),
         (lambda: theory.inner_steps_ratio(1, 0.1, 0.5, -0.1), "momentum must lie in"),
         (lambda: theory.imbalance(np.ones((2, 3)), np.ones((2, 3))), "shapes"),
+        (lambda: theory.batch_imbalance(MODEL, 1, 0.1), "batch must be"),
+        (lambda: theory.batch_imbalance(MODEL, 8, 0.0), "step_size must lie in"),
     ],
 )
 def test_bad_input_is_refused(make, message):
