@@ -152,7 +152,7 @@ CLAIMS = (
         latex=r"w^{(1)}_i/w^{(1)}_1 = (s_i/s_1)^{1/2}",
         source="derived",
         reference="a generalisation of Theorem 3.5 made here, not by the paper",
-        assumptions="as xue-fig1-left-after; features disrupted with probability .2, .4, .6",
+        assumptions="as xue-fig1-left-after; features disrupted with probability 0.2, 0.4, 0.6",
         control="the linear network of xue-3.5-sampled-training, for which the law is true",
         check=Equivalent(0.02),
         measure=partial(_measure_relative_before, settings.RELU_LEFT),

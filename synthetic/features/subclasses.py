@@ -118,12 +118,7 @@ def subclass_separability(point: SubclassTraining) -> Separability:
         If a network diverges.
     """
     shape = Shape(
-        point.model.dim,
-        point.width,
-        point.embed_dim,
-        point.batch,
-        point.steps,
-        loss="supervised_contrastive",
+        point.model.dim, point.width, point.embed_dim, point.batch, point.steps, loss="supervised_contrastive"
     )
     members = [
         Member(

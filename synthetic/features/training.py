@@ -84,12 +84,7 @@ def train_features(point: FeatureTraining) -> TrainedWeights:
         If a network diverges.
     """
     shape = Shape(
-        point.model.dim,
-        point.width,
-        point.embed_dim,
-        point.batch,
-        point.steps,
-        activation=point.activation,
+        point.model.dim, point.width, point.embed_dim, point.batch, point.steps, activation=point.activation
     )
     first = point.block * BLOCK
     members = [
