@@ -131,7 +131,7 @@ def downstream_accuracy(
     if perfect:
         signals, noise = _flat_overlaps(classifier, *flat[:4])
         return np.reshape(_accuracy(flat[0], signals, noise), shape)[()]
-    return np.reshape(_imperfect_accuracy(classifier, *flat, bias), shape)[()]
+    return np.reshape(_imperfect_accuracy(classifier, bias, *flat), shape)[()]
 
 
 def downstream_overlaps(classifier, signal_norm, sample_ratio, kappa, penalty=None) -> Overlaps:
@@ -276,7 +276,7 @@ def _solved_overlaps(classifier, r, delta, c, lam):
     return r * solution.overlaps[:, 0], solution.noise
 
 
-def _imperfect_accuracy(classifier, r, delta, c, lam, flips, balance, bias):
+def _imperfect_accuracy(classifier, bias, r, delta, c, lam, flips, balance):
     """Accuracy with wrong labels, and with a bias; flat arrays."""
     if is_named(classifier, "hard-margin") or (bias and is_named(classifier, "averaging")):
         raise AssumptionError(f"{classifier!r} is not covered with a bias or label noise")

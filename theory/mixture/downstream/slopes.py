@@ -17,7 +17,7 @@ from theory.mixture.downstream.hard_margin import separability_signal
 from theory.mixture.downstream.system import Problem, equations, solve
 
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)
-_PENALTIES = np.linspace(*np.log([1e-7, 1e3]), 41)  # a factor 1.8 apart: no optimum hides between two of them
+_PENALTIES = np.log(np.geomspace(1e-7, 1e3, 41))  # a factor 1.8 apart: no optimum hides between two of them
 _BISECTIONS = 45  # of two such factors: to 4e-14
 _SMALL_SIGNAL, _LARGEST_ONSET = 0.3, 3.0  # expansion helps at the former; every onset is below the latter
 # Distances from the separability limit, relative to it, that are tried in turn.
