@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from notebooks.catalogue import PROFILES, choose, notebook_names, notebook_title
+from notebooks.diagnose_cli import add_diagnose_arguments, diagnose_run
 from notebooks.pretrain_cli import add_probe_arguments, add_train_arguments, probe_run, train_run
 
 _COLUMNS = {
@@ -161,6 +162,15 @@ def _parser():
 
     probe = add("probe", _usage_checked(probe_run), "Measure the accuracy that probes reach on every layer.")
     add_probe_arguments(probe)
+
+    diagnose = add(
+        "diagnose",
+        _usage_checked(diagnose_run),
+        "Hold features before and after a projection head against theory.",
+        "Read features of two views of the same examples, before and after the head, and say what the views agree on, "
+        "how near the head is to what theory predicts, and which layer to read for how many labels.",
+    )
+    add_diagnose_arguments(diagnose)
 
     bench = add(
         "bench",

@@ -1,0 +1,157 @@
+"""Which layer to read for some labels: predicted from second moments, and checked by classifiers on held examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from notebooks.diagnose.moments import Batch, Estimate, Layers, Moments
+from theory import moment_accuracy
+
+LABELS = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+MOST_PAIRS = 100
+DRAWS = 20
+ASKED = 500  # held examples of a class, at the most, that the measured accuracies rest on
+WORTH = 0.01  # differences of accuracy below one point do not decide
+
+
+def class_pairs(moments: Moments, seed: int = 0) -> list[tuple[int, int]]:
+    """Pairs of classes with at least two examples each, at most 100 of them, chosen at random where there are more."""
+    usable = np.flatnonzero(moments.class_counts >= 2)
+    pairs = list(combinations(usable.tolist(), 2))
+    if len(pairs) > MOST_PAIRS:
+        chosen = np.random.default_rng(seed).choice(len(pairs), MOST_PAIRS, replace=False)
+        pairs = [pairs[index] for index in np.sort(chosen)]
+    return pairs
+
+
+def predict_accuracies(moments: Moments, pairs: list[tuple[int, int]], labels=LABELS) -> np.ndarray:
+    r"""Predicted accuracy of the averaging classifier on each pair of classes for each number of labels.
+
+    With half the difference of the class means :math:`\mu`, covariance S within the classes and n labels the
+    classifier :math:`w = \mu + \varepsilon`, :math:`\varepsilon \sim N(0, S/n)`, is right with probability about
+    :math:`\Phi(|\mu|^2/(\mu^TS\mu(1+1/n) + \mathrm{tr}(S^2)/n)^{1/2})` (`theory.moment_accuracy`).
+
+    Returns
+    -------
+    (pairs, labels) array
+    """
+    first, second = (moments.class_means[[pair[side] for pair in pairs]] for side in (0, 1))
+    halves = (first - second) / 2
+    return moment_accuracy(halves[:, None], moments.within, np.array(labels))
+
+
+def compare_layers(layers: Layers, pairs: list[tuple[int, int]], labels=LABELS) -> dict[str, np.ndarray]:
+    """Predicted accuracies before and after the head, means over the pairs, and the gain of the signal direction.
+
+    Returns
+    -------
+    dict
+        `before`, `after` (labels,): accuracies; `gain`: how much the head stretches the direction between the class
+        means relative to the other directions of the noise, the mean over the pairs of the factor 1 + kappa of Gui
+        et al.: above 1 it expands, below 1 it shrinks.
+    """
+    found = {"before": predict_accuracies(layers.before, pairs, labels).mean(0)}
+    if layers.after is not None:
+        found["after"] = predict_accuracies(layers.after, pairs, labels).mean(0)
+        ratio = _stretch(layers.after, pairs) / _stretch(layers.before, pairs)
+        found["gain"] = np.exp(np.mean(np.log(ratio)))
+    return found
+
+
+def _stretch(moments: Moments, pairs) -> np.ndarray:
+    """Standard deviation within the classes along the difference of two means over that in the other directions."""
+    first, second = (moments.class_means[[pair[side] for pair in pairs]] for side in (0, 1))
+    direction = first - second
+    direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), np.finfo(float).tiny)
+    along = np.sum((direction @ moments.within) * direction, axis=1)
+    others = (np.trace(moments.within) - along) / max(moments.width - 1, 1)
+    return np.sqrt(along / np.maximum(others, np.finfo(float).tiny))
+
+
+def measure_accuracies(
+    held: Batch, pairs: list[tuple[int, int]], labels=LABELS, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Accuracy of the averaging classifier fitted on n held examples of two classes, on the others of these classes.
+
+    Returns
+    -------
+    dict
+        `before` and `after` (labels,): means over the pairs and 20 draws; nan where a class has too few examples.
+    """
+    layers = {"before": held.before[0]} | ({} if held.after is None else {"after": held.after[0]})
+    correct = {name: np.full((len(pairs), len(labels)), np.nan) for name in layers}
+    for row, (one, other) in enumerate(pairs):
+        rng = np.random.default_rng([seed, row])
+        members = [np.flatnonzero(held.labels == label)[:ASKED] for label in (one, other)]
+        sizes = [len(group) for group in members]
+        grams = {name: _gram(x[np.concatenate(members)]) for name, x in layers.items()}
+        for column, n in enumerate(labels):
+            if min(sizes) >= n:  # as many are left to ask as were used
+                weights = [_draw_weights(size, n // 2, rng) for size in sizes]
+                for name, gram in grams.items():
+                    correct[name][row, column] = _accuracy(gram, *weights)
+    return {name: np.array([_mean(column) for column in values.T]) for name, values in correct.items()}
+
+
+def _gram(rows: np.ndarray) -> np.ndarray:
+    return rows @ rows.T
+
+
+def _draw_weights(size: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, draws) weights of the mean of `count` examples, each column one draw."""
+    chosen = np.argsort(rng.random((size, DRAWS)), axis=0)[:count]
+    weights = np.zeros((size, DRAWS))
+    np.put_along_axis(weights, chosen, 1 / count, axis=0)
+    return weights
+
+
+def _accuracy(gram: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+    """Accuracy of the nearer class mean on the examples not used for it, mean over draws and classes."""
+    means = [np.vstack([first, np.zeros_like(second)]), np.vstack([np.zeros_like(first), second])]
+    products = [gram @ mean for mean in means]
+    squares = [np.sum(mean * product, axis=0) for mean, product in zip(means, products, strict=True)]
+    score = products[0] - products[1] - (squares[0] - squares[1]) / 2
+    right = [score[: len(first)] > 0, score[len(first) :] < 0]
+    unused = [first == 0, second == 0]
+    return float(np.mean([np.sum(hit & free) / free.sum() for hit, free in zip(right, unused, strict=True)]))
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which layer to read with a number of labels.
+
+    Attributes
+    ----------
+    labels : int
+        Labelled examples of two classes together.
+    gap : Estimate
+        Predicted accuracy before the head minus after it.
+    layer : str
+        "before", "after" or "cannot tell": the interval holds 0, or the gap is smaller than one point.
+    """
+
+    labels: int
+    gap: Estimate
+    layer: str
+
+
+def judge(labels: int, gap: Estimate) -> Verdict:
+    """Verdict from a predicted gap with its interval."""
+    decided = abs(gap.value) >= WORTH and not gap.low <= 0 <= gap.high
+    return Verdict(labels, gap, ("before" if gap.value > 0 else "after") if decided else "cannot tell")
+
+
+def find_crossing(labels, gaps: np.ndarray) -> float | None:
+    """Number of labels at which the better layer changes, between two on a logarithmic scale; None where none does."""
+    for left, right, n, more in zip(gaps, gaps[1:], labels, labels[1:], strict=False):
+        if left * right < 0:
+            return float(np.exp(np.log(n) + np.log(more / n) * left / (left - right)))
+    return None
