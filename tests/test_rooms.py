@@ -20,14 +20,8 @@ def graph():
 
 
 def rooms_and_arrows(graph, package):
-    """A package's direct children, and which of them imports from which.
-
-    `theory.mixture` is a floor of its own: its sub-packages count as rooms, its modules together as one.
-    """
-    rooms = graph.find_children(package) | {
-        child for child in graph.find_children("theory.mixture") if graph.find_children(child)
-    }
-    rooms = {room for room in rooms if room.startswith(f"{package}.")}
+    """A package's direct children, and which of them imports from which."""
+    rooms = graph.find_children(package)
 
     def room_of(module):
         names = [room for room in rooms if module == room or module.startswith(f"{room}.")]

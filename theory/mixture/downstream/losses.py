@@ -111,7 +111,7 @@ class Logistic:
     _unit = np.linspace(0.0, 1.0, 240)
 
     def moments(self, mean, spread, step):
-        """Averages, accurate to round-off for spreads .01 to 100 and steps up to 1e8."""
+        """Averages, accurate to round-off for spreads 0.01 to 100 and steps up to 1e8."""
         low, high = np.arcsinh(_logistic_prox(mean + np.multiply.outer(_ENDS, spread), step))
         t = low + np.multiply.outer(self._unit, high - low)
         grow = np.exp(t)
