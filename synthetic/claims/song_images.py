@@ -61,7 +61,7 @@ CLAIMS = (
         statement="SparseHead gives a better h.",
         latex=r"\mathrm{acc}(h \mid \text{SparseHead}) > \mathrm{acc}(h \mid \lambda = 0)",
         source="paper",
-        reference=f"{SONG}; there +.0212 on ImageNet with SimCLR",
+        reference=f"{SONG}; there +0.0212 on ImageNet with SimCLR",
         assumptions=f"{_RELU}; linear probe; penalty 10, norm of the head held fixed; smallest effect: half of what "
         "a linear head gains over none, larger than the paper's",
         control="that effect, planted",
