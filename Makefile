@@ -31,6 +31,7 @@ check: lint
 lint: $(READY)
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
 mutants: $(READY)
