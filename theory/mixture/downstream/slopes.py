@@ -17,7 +17,9 @@ from theory.mixture.downstream.hard_margin import separability_signal
 from theory.mixture.downstream.system import Problem, equations, solve
 
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)
-_PENALTIES = np.log(np.geomspace(1e-7, 1e3, 41))  # a factor 1.8 apart: no optimum hides between two of them
+_PENALTIES = np.linspace(
+    np.log(1e-7), np.log(1e3), 41
+)  # a factor 1.8 apart: no optimum hides between two of them
 _BISECTIONS = 45  # of two such factors: to 4e-14
 _SMALL_SIGNAL, _LARGEST_ONSET = 0.3, 3.0  # expansion helps at the former; every onset is below the latter
 # Distances from the separability limit, relative to it, that are tried in turn.
@@ -64,8 +66,10 @@ def penalty_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
 def optimal_penalty(classifier, signal_norm, sample_ratio, kappa):
     r"""Penalty of greatest accuracy; infinity (averaging) for :math:`\kappa\ge0`.
 
-    Ridge in closed form. Logistic, hinge, proximal maps: the best of 41 penalties between 1e-7 and 1e3, then the
-    root of the slope beside it by bisection; an end of that range means the optimum is at or beyond it.
+    Ridge has a closed form. For logistic, hinge and proximal maps it is the best of 41 penalties between 1e-7 and 1e3,
+    and then the root of the slope beside it by bisection; an end of that range means that the optimum is at or beyond
+    it. The hinge is averaging to double precision from penalties of some tens on. Where that is best, the result is
+    one of these penalties.
 
     Source: derived (docs/derivations/downstream-system.md#when-does-expansion-help).
 
