@@ -18,7 +18,12 @@ from synthetic.claims.registry import Claim, Prediction
 from synthetic.claims.rule import Equivalent, Sign
 from synthetic.mixture import settings
 from synthetic.mixture.losses import SampledLosses, measure_calibration, measure_losses
-from synthetic.mixture.projectors import measure_crossing, measure_descent_difference, measure_gains
+from synthetic.mixture.projectors import (
+    measure_crossing,
+    measure_descent_difference,
+    measure_gains,
+    measure_log_gains,
+)
 from synthetic.mixture.settings import DIM, SIGNAL_NORM
 
 REPLICATES = 32
@@ -60,6 +65,13 @@ def _predict_cosine(seed):
     return Prediction(gain(sigma), gain(1.05 * sigma))
 
 
+def _predict_cosine_edges(seed):
+    """Control: the limit of many dimensions."""
+    sigma, temperature = _augmentation(settings.COSINE_EDGES)
+    expands = partial(theory.cosine_expands, SIGNAL_NORM, sigma, temperature * DIM)
+    return Prediction(*(np.where(found, 1.0, -1.0) for found in (expands(dim=DIM), expands())))
+
+
 def _predict_threshold(seed):
     """Control: the threshold of the spectral loss."""
     variance = [theory.expansion_threshold(loss, SIGNAL_NORM) for loss in ("inner", "spectral")]
@@ -85,15 +97,15 @@ def _predict_losses(seed):
     """Control: augmentation of 0.93."""
 
     def values(sigma):
-        metric = theory.Metric(*LOSSES.metric)
-        closed = [
-            theory.projector_loss(loss, LOSSES.signal_norm, sigma, metric, LOSSES.dim)
-            for loss in LOSSES.losses[:3]
-        ]
-        cosine = theory.cosine_loss(
-            LOSSES.signal_norm, sigma, LOSSES.cosine_temperature, LOSSES.dim, LOSSES.cosine_gain
+        world, dim, metric = (LOSSES.signal_norm, sigma), LOSSES.dim, theory.Metric(*LOSSES.metric)
+        return np.array(
+            [
+                *(theory.projector_loss(loss, *world, metric, dim) for loss in LOSSES.losses[:3]),
+                theory.cosine_loss(*world, LOSSES.cosine_temperature, dim, LOSSES.cosine_gain),
+                theory.decoupled_inner_loss(*world, metric, dim),
+                theory.finite_negatives_loss(*world, dim, LOSSES.few, metric),
+            ]
         )
-        return np.array([*closed, cosine])
 
     return Prediction(values(LOSSES.sigma), values(0.93))
 
@@ -120,7 +132,7 @@ CLAIMS = (
         id="gui-closed-losses",
         statement="The population losses of a projector on the mixture have closed forms.",
         latex=r"L_{IP} = -\alpha(1+r^2)-(p-1)\beta+\tfrac v2[\alpha^2(v+r^2)+(p-1)v\beta^2]+E\log\cosh(\alpha rX)",
-        assumptions=f"{_MIXTURE}; infinitely many negatives, measured with 2,000",
+        assumptions=f"{_MIXTURE}; infinitely many negatives, measured with 2,000, and 31 negatives",
         control="augmentation of 0.93 in place of 0.9",
         quantity="loss",
         check=Equivalent(0.04),
@@ -177,7 +189,7 @@ CLAIMS = (
         assumptions=f"{_trained(32)}; sigma = 0.8",
         control="infinitely many negatives",
         check=Equivalent(0.009),
-        measure=partial(measure_gains, settings.INNER_FEW_NEGATIVES, REPLICATES),
+        measure=partial(measure_gains, settings.INNER_FEW_NEGATIVES, 2 * REPLICATES),
         predict=_predict_few_negatives,
     ),
     _claim(
@@ -219,6 +231,17 @@ CLAIMS = (
         check=Equivalent(0.028),
         measure=partial(measure_gains, settings.COSINE, REPLICATES),
         predict=_predict_cosine,
+    ),
+    _claim(
+        id="gui-cosine-few-dimensions",
+        statement="In few dimensions the window of temperatures in which cosine similarity shrinks lies lower.",
+        latex=r"\partial_{\log k}L(p, \tau)|_{k=1} > 0",
+        assumptions=f"{_TRAINED}; sigma = 0.5, tau p = 0.4 and 10",
+        control="the limit of many dimensions, which says the opposite at both temperatures",
+        quantity="log of the gain",
+        check=Sign(),
+        measure=partial(measure_log_gains, settings.COSINE_EDGES, REPLICATES // 2),
+        predict=_predict_cosine_edges,
     ),
     _claim(
         id="gui-relu-projector",

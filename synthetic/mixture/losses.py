@@ -12,13 +12,14 @@ from neural import stream_seed
 
 @dataclass(frozen=True)
 class SampledLosses:
-    """Losses of one projector on samples: many anchors against many negatives.
+    """Losses of one projector on samples: many anchors against many negatives, or against `few` of their own.
 
-    The projector has the metric M = W^T W with gains `along` and `across` (squared) the class mean. The cosine loss
-    sees only their ratio, `cosine_gain`, and it alone uses the temperature.
+    The "decoupled" loss takes the logarithm of the mean over all pairs, and "few negatives" is InfoNCE with inner
+    products. The projector has the metric M = W^T W, whose two values are those along the class mean and across it.
+    The cosine loss sees only the ratio of gains, `cosine_gain`, and it alone uses the temperature.
     """
 
-    losses: tuple[str, ...] = ("spectral", "inner", "euclidean", "cosine")
+    losses: tuple[str, ...] = ("spectral", "inner", "euclidean", "cosine", "decoupled", "few negatives")
     signal_norm: float = 1.5
     sigma: float = 0.9
     dim: int = 4
@@ -27,6 +28,7 @@ class SampledLosses:
     cosine_temperature: float = 0.5
     anchors: int = 4000
     negatives: int = 2000
+    few: int = 31
 
 
 def measure_losses(point: SampledLosses, replicates: int, seed: int) -> np.ndarray:
@@ -39,6 +41,8 @@ def measure_losses(point: SampledLosses, replicates: int, seed: int) -> np.ndarr
 
 
 def _sample_loss(point, loss, rng):
+    if loss == "few negatives":
+        return _sample_few(point, rng)
     along, across = (point.cosine_gain**2, 1.0) if loss == "cosine" else point.metric
     root = np.sqrt(np.array([along] + [across] * (point.dim - 1)))
 
@@ -57,7 +61,20 @@ def _sample_loss(point, loss, rng):
     if loss == "euclidean":
         positive = -0.5 * np.sum((one - two) ** 2, 1)
         negative = negative - 0.5 * np.sum(one**2, 1)[:, None] - 0.5 * np.sum(other**2, 1)
+    if loss == "decoupled":
+        return np.log(np.mean(np.exp(negative))) - np.mean(positive)
     return np.mean(np.log(np.mean(np.exp(negative), 1)) - positive)
+
+
+def _sample_few(point, rng):
+    """Every anchor with its own few negatives, and its positive among them."""
+    root = np.sqrt(np.array([point.metric[0]] + [point.metric[1]] * (point.dim - 1)))
+    signs = rng.choice([-1.0, 1.0], (point.anchors, 1 + point.few, 1))
+    h = signs * np.eye(point.dim)[0] * point.signal_norm + rng.normal(size=(*signs.shape[:2], point.dim))
+    one = (h[:, 0] + point.sigma * rng.normal(size=(point.anchors, point.dim))) * root
+    others = (h + point.sigma * rng.normal(size=h.shape)) * root  # the first is the positive
+    scores = np.einsum("np,nkp->nk", one, others)
+    return np.mean(np.log(np.mean(np.exp(scores), 1)) - scores[:, 0])
 
 
 def measure_calibration(

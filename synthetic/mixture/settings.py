@@ -52,6 +52,9 @@ COSINE = tuple(
     _train("cosine", sigma, temperature=tau, **NEGATIVES)
     for sigma, tau in ((0.3, 0.3), (0.5, 1.5), (0.8, 1.0))
 )
+COSINE_EDGES = tuple(_train("cosine", 0.5, temperature=scale / DIM, **NEGATIVES) for scale in (0.4, 10.0))
+"""Temperatures near both ends of the window of shrinkage, where eight dimensions differ from many."""
+
 RELU = (
     _train("inner", 0.8, temperature=2.0, hidden=20, **NEGATIVES),
     _train("inner", 2.0, temperature=15.0, hidden=20, **NEGATIVES),
