@@ -15,6 +15,8 @@ from theory.features.model import FeatureModel
 from theory.features.sample_complexity import representation
 from theory.features.spectral import layer_weights
 
+__all__ = ["averaging_accuracy", "averaging_crossings"]
+
 _SEARCH_POINTS = 65  # of the search for crossings: 64 intervals
 _TOLERANCE = 1e-12  # change of the integral at which halving the step ends
 _LOG_T_MIN = -36.0  # e^-36 < 3e-16: the integrand falls as t, so nothing is left below

@@ -8,6 +8,8 @@ from theory import checks
 from theory.features.model import FeatureModel
 from theory.features.spectral import layer_weights
 
+__all__ = ["batch_imbalance", "decayed_imbalance", "frozen_head_encoder", "imbalance", "null_space_energy"]
+
 
 def imbalance(encoder, head, ratio: float = 1.0) -> np.ndarray:
     r"""Matrix :math:`W_1W_1^T - W_2^TW_2/c` that gradient flow conserves.

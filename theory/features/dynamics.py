@@ -12,6 +12,8 @@ from theory.checks import AssumptionError
 from theory.features.model import FeatureModel
 from theory.roots import find_roots
 
+__all__ = ["Collapse", "collapse_asymptote", "half_time", "learning_curve"]
+
 _FAR = 1e9  # a weight this many times above or below its limit moves by one term of the flow: the other is < 1e-18
 _NEAR = 40.0  # tanh(40) = 1 to round-off: beyond it the weight has reached its limit
 _TERMS = 64  # of power series at arguments <= 1/2; the next term is below 1e-19

@@ -25,6 +25,14 @@ from theory.features.schemes import (
 )
 from theory.features.spectral import TIE, layer_weights
 
+__all__ = [
+    "EffectiveDimensions",
+    "effective_dimensions",
+    "inner_steps_ratio",
+    "post_head_weights",
+    "pre_head_weights",
+]
+
 
 def pre_head_weights(
     model: FeatureModel,

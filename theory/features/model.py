@@ -15,6 +15,8 @@ import numpy as np
 from theory import checks
 from theory.checks import AssumptionError
 
+__all__ = ["FeatureModel", "view_moments"]
+
 _STANDARD_ERRORS = 6  # by which a moment may miss its range: by chance this happens once in 10^9
 
 

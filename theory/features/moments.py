@@ -12,6 +12,8 @@ import scipy
 from theory import checks
 from theory.features.spectral import spectral_minimizer
 
+__all__ = ["moment_accuracy", "moment_layer_weights"]
+
 _UNIT = 1e-8  # error of the length of a direction
 
 

@@ -20,6 +20,15 @@ from theory.features.model import FeatureModel
 from theory.features.schemes import SparseHead, WeightDecay
 from theory.features.spectral import TIE, layer_weights
 
+__all__ = [
+    "Advantage",
+    "PenalisedWeights",
+    "before_head_advantage",
+    "drop_penalty",
+    "drop_strength",
+    "penalised_weights",
+]
+
 _SMALLEST_KEPT = np.sqrt(
     2 / 3
 )  # a feature kept at the global minimum has at least this fraction of its weight s

@@ -18,6 +18,8 @@ from theory.features.model import FeatureModel
 from theory.features.spectral import TIE, layer_weights
 from theory.roots import find_roots
 
+__all__ = ["Boundary", "before_head_boundary", "best_depth", "best_layer", "sample_complexity"]
+
 _SEARCH_POINTS = 257  # of the search for a region in phi, refined at its lowest point
 _EQUAL_INDICATORS = 1e-13  # relative difference below which two indicators, or two weights, count as equal
 

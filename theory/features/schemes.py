@@ -8,6 +8,18 @@ import numpy as np
 
 from theory import checks
 
+__all__ = [
+    "Bilevel",
+    "FixedReweighting",
+    "FrozenHead",
+    "HeadSpeed",
+    "JointTraining",
+    "LayerOf",
+    "NoHead",
+    "SparseHead",
+    "WeightDecay",
+]
+
 _SMALLEST = np.finfo(float).tiny  # smallest normal float64
 
 

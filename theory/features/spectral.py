@@ -13,6 +13,8 @@ from theory.checks import AssumptionError
 from theory.features.info_nce import inner_product_gram
 from theory.features.model import FeatureModel
 
+__all__ = ["layer_weights", "spectral_loss", "spectral_minimizer", "spectral_minimum"]
+
 LOSSES = ("spectral", "inner")
 _ROUND_OFF = 1e-10  # relative asymmetry of a second moment that is symmetric by definition
 _MOST_ASYMMETRY = 0.5  # of a sampled cross moment: pairs of unrelated vectors have about 1

@@ -10,6 +10,8 @@ import numpy as np
 from theory import checks
 from theory.features.model import FeatureModel
 
+__all__ = ["class_pair_model", "supervised_layer_weights"]
+
 
 def class_pair_model(model: FeatureModel, class_features: Sequence[int]) -> FeatureModel:
     r"""Feature model of positive pairs that are drawn from one class.

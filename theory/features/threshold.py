@@ -17,6 +17,8 @@ import scipy
 from theory import checks
 from theory.checks import ConvergenceError
 
+__all__ = ["ThresholdedLimit", "ThresholdedPath", "thresholded_limit", "thresholded_path"]
+
 _NO_PULL = 1e-8  # velocity of a threshold below which it counts as resting: above the error of the integrator
 _MOST_SEGMENTS = 200  # between the times at which a threshold reaches 0 or leaves it; only a loop needs more
 

@@ -32,6 +32,16 @@ from theory.mixture.downstream.hard_margin import (
 from theory.mixture.downstream.losses import FromProx, Hinge, Logistic, Square
 from theory.mixture.downstream.system import Problem, solve
 
+__all__ = [
+    "Limits",
+    "Overlaps",
+    "accuracy_limits",
+    "downstream_accuracy",
+    "downstream_overlaps",
+    "penalty_from_alpha",
+    "penalty_from_c",
+]
+
 CLASSIFIERS = ("ridge", "logistic", "hinge", "hard-margin", "averaging")
 _LOSSES = {"ridge": Square(), "logistic": Logistic(), "hinge": Hinge()}
 

@@ -10,6 +10,8 @@ from theory.mixture.common import check_penalty, check_sample_ratio, flatten
 from theory.mixture.downstream.accuracy import downstream_accuracy, is_named, known_classifier
 from theory.mixture.projector.gain import LOSSES, projector_metric
 
+__all__ = ["accuracy_after_projector"]
+
 
 def accuracy_after_projector(
     classifier, loss, signal_norm, sigma, sample_ratio, penalty=None, *, temperature=None, views="both"

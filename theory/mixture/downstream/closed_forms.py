@@ -18,6 +18,8 @@ from theory.mixture.common import (
 )
 from theory.roots import find_roots
 
+__all__ = ["averaging_projector_accuracy", "multiclass_ridge_accuracy"]
+
 _POINTS_AT_ONCE = 4096  # bounds the memory of the quadrature to some 20 megabytes
 _TINY = 1e-300  # keeps 0 / 0 of a vanishing signal at 0
 _NORMAL_REACH = 9.0  # P(|G| > 9) = 2e-19

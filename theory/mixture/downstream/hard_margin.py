@@ -13,6 +13,8 @@ from theory.checks import AssumptionError
 from theory.mixture.common import check_sample_ratio, check_signal_norm
 from theory.roots import find_roots
 
+__all__ = ["separability_signal", "separability_threshold"]
+
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 _BELOW = 1e-9  # b of a positive margin exceeds -r; this much below it
 _ABOVE = 1e-3  # delta h2(b) <= 1 keeps b below delta^(-1/2); this much above it

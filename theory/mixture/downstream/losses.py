@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import scipy
 
+__all__ = ["MarginProx"]
+
 _TAIL = 9.0  # standard deviations of the margin that are integrated: P(|G| > 9) = 2e-19
 _TINY = 1e-300
 _ENDS = np.array([-_TAIL, _TAIL])

@@ -16,6 +16,8 @@ from theory.mixture.downstream.closed_forms import best_ridge_penalty, ridge_roo
 from theory.mixture.downstream.hard_margin import separability_signal
 from theory.mixture.downstream.system import Problem, equations, solve
 
+__all__ = ["expansion_slope", "optimal_penalty", "penalty_slope", "reversal_onset"]
+
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)
 _PENALTIES = np.linspace(
     np.log(1e-7), np.log(1e3), 41

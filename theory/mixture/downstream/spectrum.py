@@ -15,6 +15,8 @@ from theory.mixture.downstream.closed_forms import averaging_overlaps, ridge_sol
 from theory.mixture.downstream.hard_margin import separability_signal
 from theory.mixture.downstream.system import Problem, solve
 
+__all__ = ["misaligned_accuracy", "spectrum_accuracy", "spiked_accuracy"]
+
 # Of the hinge, over the mean cost: where the data separate, its solution is the hard margin's.
 _TINY_PENALTY = 1e-9
 _SHARES_ERROR = 1e-9

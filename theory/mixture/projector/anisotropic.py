@@ -12,6 +12,8 @@ import scipy
 from theory import checks
 from theory.checks import AssumptionError, ConvergenceError
 
+__all__ = ["anisotropic_metric"]
+
 _NORMAL, _NORMAL_STEP = np.linspace(-9.5, 9.5, 801, retstep=True)
 _NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2) * _NORMAL_STEP / np.sqrt(2 * np.pi)
 _LARGEST_GRADIENT = 1e-6  # of the loss by the factor L, relative to the size of its terms

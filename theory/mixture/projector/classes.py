@@ -13,6 +13,8 @@ from theory.checks import AssumptionError
 from theory.mixture.common import MEANS, centred_norm, check_sigma, check_signal_norm, flatten
 from theory.mixture.projector.negatives import mass_lost
 
+__all__ = ["common_mean_gain", "contrast_gain"]
+
 LOSSES = ("spectral", "inner", "euclidean")
 _STEP = 0.25  # of the integral for the logarithm of the sum
 # e^-30 is left below, exp(-e^6) above, 7.5 standard deviations of a score.

@@ -14,6 +14,8 @@ from theory.checks import AssumptionError
 from theory.mixture.common import check_sigma, check_signal_norm, flatten, posterior_pull, view_variances
 from theory.roots import find_roots
 
+__all__ = ["cosine_expands", "cosine_expansion_margin", "cosine_gain_limit", "cosine_loss"]
+
 _LOWEST_TEMPERATURE = 0.002  # exp(1 / temperature) = e^500 is near the largest float
 # The loss has one minimum, and steps of 1/3 separate it from flat ends.
 _LOG_GAINS = np.linspace(-4.0, 4.0, 25)

@@ -25,6 +25,15 @@ from theory.mixture.common import (
 from theory.mixture.projector.cosine import cosine_gain
 from theory.roots import find_roots
 
+__all__ = [
+    "Metric",
+    "expansion_threshold",
+    "local_temperature",
+    "projector_gain",
+    "projector_loss",
+    "projector_metric",
+]
+
 LOSSES = ("spectral", "inner", "euclidean", "cosine")
 _ROUNDING = 1e-9  # brackets are opened by this much, so that round-off does not take the root away
 _BELOW_THRESHOLD = 0.5  # the inner-product threshold is never below 1

@@ -14,6 +14,8 @@ from theory.checks import ConvergenceError
 from theory.mixture.common import check_sigma, check_signal_norm, flatten
 from theory.mixture.projector.gain import Metric, projector_metric
 
+__all__ = ["finite_negatives_loss", "finite_negatives_metric"]
+
 _STEP = 0.5  # of the integral over w, whose integrand is analytic within about pi / 2 of the axis
 _ANCHOR_NODES = 20  # Gauss-Hermite, for the anchor's signal coordinate
 _NORM_NODES = 8  # Gauss-Laguerre, for the squared norm of its noise

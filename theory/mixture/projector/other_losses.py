@@ -16,6 +16,16 @@ from theory.mixture.common import check_sigma, check_signal_norm, flatten, poste
 from theory.mixture.projector.gain import Metric
 from theory.roots import find_roots
 
+__all__ = [
+    "ModeWeights",
+    "barlow_twins_gain",
+    "class_positive_metric",
+    "decoupled_inner_loss",
+    "decoupled_inner_metric",
+    "predictor_weights",
+    "vicreg_gain",
+]
+
 _ROUNDING = 1e-9  # brackets are opened by this much, so that round-off does not take the root away
 _LARGEST_SHARE = 1 - 1e-12  # the decoupled loss is infinite at a share of 1
 
