@@ -8,6 +8,7 @@ from synthetic.claims import (
     gui_projector,
     gupta,
     gupta_images,
+    gupta_null_space_images,
     song,
     song_images,
     xue_accuracy,
@@ -33,6 +34,7 @@ _MODULES = (
     gupta,
     xue_images,
     gupta_images,
+    gupta_null_space_images,
     song_images,
     gui_images,
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from neural.training.pretraining import PretrainConfig
 from synthetic.images.bank import measure_runs
 from synthetic.images.runs import untrained, with_members
+
+Measure = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,34 @@ def measure_contrasts(seed: int, *, contrasts, measurement, members: int) -> np.
         for contrast in contrasts
     ]
     return np.stack(values, axis=1)
+
+
+def measures(contrasts: Iterable[Contrast], measurement, members: int) -> dict[str, Measure]:
+    """How a claim measures contrasts: its fields `measure`, and `untrained`, the same before training.
+
+    Parameters
+    ----------
+    contrasts, measurement, members
+        As for `measure_contrasts`.
+    """
+    trained = tuple(contrasts)
+    before = tuple(contrast.untrained() for contrast in trained)
+    return {
+        name: partial(measure_contrasts, contrasts=chosen, measurement=measurement, members=members)
+        for name, chosen in (("measure", trained), ("untrained", before))
+    }
+
+
+def measures_beyond_untrained(contrasts: Iterable[Contrast], measurement, members: int) -> dict[str, Measure]:
+    """The field `measure` of a claim on what training adds: contrasts minus those of the same networks untrained.
+
+    Parameters
+    ----------
+    contrasts, measurement, members
+        As for `measure_contrasts`.
+    """
+    added = tuple(contrast - contrast.untrained() for contrast in contrasts)
+    return {"measure": partial(measure_contrasts, contrasts=added, measurement=measurement, members=members)}
 
 
 @cache

@@ -223,3 +223,7 @@ def head_runs(base: PretrainConfig, embed_dim: int, hidden_dim: int = 64) -> dic
         "MLP, batch norm": replace(base, head=normed),
         "MLP, alternating": replace(mlp, schedule=alternating(adam)),
     }
+
+
+HEADS_BASE = with_data(BASE, p_drop=HEADS_P_DROP)
+"""Run in which the claims compare heads."""
