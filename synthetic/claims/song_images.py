@@ -65,7 +65,7 @@ CLAIMS = (
         control="the paper's effect, planted",
         quantity="difference of accuracies",
         check=Unsupported(0.0212, published=0.0212),
-        **measures(_differences("digit_linear_h"), HeadScores(), MANY),
+        measure=measures(_differences("digit_linear_h"), HeadScores(), MANY)["measure"],
         predict=partial(predict_signs, signs=(1,)),
         expected="not supported",
     ),

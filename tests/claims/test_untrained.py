@@ -11,10 +11,10 @@ ADVERSARIES = adversaries()
 
 @pytest.mark.parametrize("claim", IMAGES, ids=[claim.id for claim in IMAGES])
 def test_every_claim_on_images_is_held_against_untrained_networks(claim):
-    """Members are compared with their untrained networks; identities and laws of descent need no comparison."""
-    compares_members = claim.check.replicated and claim.id != "images-balance-drift-order"
-    held = (claim.untrained is not None) + adds_to_untrained(claim)
-    assert held == (compares_members and claim.source != "identity")
+    """Identities and laws of descent need no comparison, nor does a sentence that is not supported or undecided."""
+    affirmed = claim.check.replicated and claim.expected not in ("not supported", "undecided")
+    if affirmed and claim.source != "identity" and claim.id != "images-balance-drift-order":
+        assert (claim.untrained is not None) != adds_to_untrained(claim)
 
 
 @pytest.mark.slow
