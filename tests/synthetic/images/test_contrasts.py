@@ -10,7 +10,13 @@ from neural.models.encoders import SmallConvConfig
 from neural.models.heads import LinearConfig
 from neural.training.pretraining import PretrainConfig
 from synthetic.images.bank import load_or_train
-from synthetic.images.contrasts import gap, measure_contrasts, score
+from synthetic.images.contrasts import (
+    gap,
+    measure_contrasts,
+    measures,
+    measures_beyond_untrained,
+    score,
+)
 
 RUN = PretrainConfig(
     data=DigitsOnPhotographs(train_size=200, patches=4),
@@ -53,3 +59,12 @@ def test_values_are_paired_by_member_and_belong_to_the_seed(seed):
         )
         expected = [trained["mean_h"] - trained["mean_z"], trained["mean_h"] - start["mean_h"]]
         assert np.array_equal(values[member], expected)
+
+
+def test_a_claim_comes_with_its_untrained_networks_or_measures_what_training_adds(seed):
+    contrasts = [gap(RUN, "mean")]
+    raw = measures(contrasts, Means(), 2)
+    (added,) = measures_beyond_untrained(contrasts, Means(), 2).values()
+    trained, before = raw["measure"](seed), raw["untrained"](seed)
+    assert trained.shape == before.shape == (2, 1) and not np.array_equal(trained, before)
+    assert np.allclose(added(seed), trained - before, rtol=0, atol=1e-15)
