@@ -138,7 +138,7 @@ def _show(value) -> str:
 
 
 def read_run(folder: Path, label: str | None = None) -> dict:
-    """Two augmented views of every test image of a run of `projhead train`, before and after its head.
+    """Arguments of `diagnose` from the test images of a run of `projhead train`.
 
     Parameters
     ----------
@@ -146,29 +146,12 @@ def read_run(folder: Path, label: str | None = None) -> dict:
     label : str, optional
         Name of a label of its data set; the first one where it is left out.
     """
-    import numpy as np
-    import torch
-
-    from neural.training.features import head_matrix
     from neural.training.pretraining import load_pretrained
+    from notebooks.diagnose.runs import view_features
     from notebooks.pretrain_cli import CHECKPOINT
 
     trained = load_pretrained(folder / CHECKPOINT)
     names = list(trained.test.labels)
     if label is not None and label not in names:
         raise ValueError(f"--label must be one of {', '.join(names)}, got {label!r}")
-    generator = torch.Generator().manual_seed(trained.config.seed)
-    before, after = ([], []), ([], [])
-    with torch.inference_mode():
-        for index in torch.arange(len(trained.test)).split(1024):
-            for side, images in enumerate(trained.test.pairs(index, generator)):
-                h = trained.encoder(trained.config.augment(images, generator))
-                before[side].append(h.float().numpy())
-                after[side].append(trained.head(h).float().numpy())
-    matrix = head_matrix(trained.head)
-    return {
-        "before": tuple(np.concatenate(parts) for parts in before),
-        "after": tuple(np.concatenate(parts) for parts in after),
-        "labels": trained.test.labels[label or names[0]].numpy(),
-        "head": None if matrix is None else matrix.numpy(),
-    }
+    return view_features(trained, label or names[0])
