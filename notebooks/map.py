@@ -86,11 +86,11 @@ def anchor(heading: str) -> str:
 
 
 def claims_by_notebook() -> dict[str, list[str]]:
-    """Ids that each notebook names on the line of its last cell that begins with ``**Claims.**``."""
+    """Ids that each notebook names on the line of its last text that begins with ``**Claims.**``."""
     named = {}
     for name in notebook_names():
-        lines = "".join(_cells(name)[-1]["source"]).splitlines()
-        line = next((line for line in lines if line.startswith("**Claims.**")), "")
+        text = ["".join(cell["source"]) for cell in _cells(name) if cell["cell_type"] == "markdown"][-1]
+        line = next((line for line in text.splitlines() if line.startswith("**Claims.**")), "")
         named[name] = re.findall(r"`([^`]+)`", line)
     return named
 

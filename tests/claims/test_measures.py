@@ -8,16 +8,28 @@ import pytest
 
 import theory
 from notebooks.call_graph import names_used
+from synthetic.claims import CLAIMS
 
 ALLOWED = "theory.features.model."
 MODEL = theory.FeatureModel(phi=[1.0, 2.0], alpha=0.1, sigma=0.3)
 WEIGHTS = theory.layer_weights(MODEL)
+MEASURES = {
+    f"{claim.id}-{kind}": measure
+    for claim in CLAIMS.values()
+    for kind in ("measure", "control_measure", "untrained")
+    if (measure := getattr(claim, kind)) is not None
+}
 
 
 def formulas(measure):
     return {
         name for name in names_used([measure]) if name.startswith("theory.") and not name.startswith(ALLOWED)
     }
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_a_measurement_reaches_no_formula(measure):
+    assert formulas(measure) == set()
 
 
 def direct(seed):

@@ -149,6 +149,8 @@ def downstream_overlaps(classifier, signal_norm, sample_ratio, kappa, penalty=No
 
     Arguments and errors are those of `downstream_accuracy`, without bias and label noise. The hard margin is scaled to
     margins of at least 1; averaging and an infinite penalty, whose scale is arbitrary, by :math:`(1+\kappa)^{-2}`.
+
+    Source: derived (docs/derivations/downstream-system.md#reduction-to-two-numbers).
     """
     shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
     return Overlaps(*(np.reshape(part, shape)[()] for part in _flat_overlaps(classifier, *flat)))
@@ -189,13 +191,19 @@ def accuracy_limits(classifier, signal_norm, sample_ratio, penalty=None) -> Limi
 
 
 def penalty_from_c(c, samples):
-    """Penalty of scikit-learn's `LogisticRegression` and `LinearSVC` with inverse strength C: 1 / (samples C)."""
+    """Penalty of scikit-learn's `LogisticRegression` and `LinearSVC` with inverse strength C: 1 / (samples C).
+
+    Source: derived here. scikit-learn minimises C times the sum of the losses + |w|^2 / 2; divide by C times samples.
+    """
     c, samples = checks.in_range("c", c, 0.0, open_low=True), checks.in_range("samples", samples, 1.0)
     return (1 / (samples * c))[()]
 
 
 def penalty_from_alpha(alpha, samples):
-    """Penalty of scikit-learn's `Ridge` with strength alpha: alpha / samples."""
+    """Penalty of scikit-learn's `Ridge` with strength alpha: alpha / samples.
+
+    Source: derived here. scikit-learn minimises the sum of squares + alpha |w|^2; divide by 2 samples.
+    """
     alpha, samples = checks.in_range("alpha", alpha, 0.0), checks.in_range("samples", samples, 1.0)
     return (alpha / samples)[()]
 
