@@ -55,6 +55,9 @@ def test_exact():
         (0.0, 0.001, False, AGREES),
         (0.04, 0.001, False, AGREES),  # a bias inside the margin is allowed
         (0.04, 0.001, True, DISAGREES),  # but not where there is none
+        (-0.04, 0.001, True, DISAGREES),  # nor below
+        (0.001, 0.001, True, AGREES),  # an interval across the prediction is as it should be
+        (0.0, 0.1, True, UNCLEAR),
         (0.0, 0.1, False, UNCLEAR),  # too noisy to tell
         (0.2, 0.001, False, DISAGREES),
         (-0.2, 0.001, False, DISAGREES),

@@ -144,3 +144,10 @@ def test_bad_sample_size(n):
 def test_bad_search_range():
     with pytest.raises(ValueError, match="high must exceed low"):
         theory.averaging_crossings(MODEL, 0, 4, low=0.5, high=0.5)
+
+
+def test_approximation_by_hand_for_unequal_strengths():
+    """Signal 2^2; noise 2^2 0.5^2 of the target and (1 + 0.25)^2 / 10 of the other feature."""
+    model = theory.FeatureModel([2.0, 1.0], [0.1, 0.2], 0.5)
+    found = theory.averaging_accuracy(model, [1.0, 1.0], 0, 10, exact=False)
+    assert found == pytest.approx(ndtr(4 / np.sqrt(1 + 1.25**2 / 10)), abs=1e-14)

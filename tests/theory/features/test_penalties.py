@@ -100,6 +100,18 @@ def test_drop_strength_separates_kept_from_dropped(scheme):
     assert weights[0] == 0 < weights[1]
 
 
+def test_drop_strength_far_above_one():
+    """The strength is searched far above 1 where the penalty asks for it."""
+    scheme = theory.SparseHead(1.0, 10.0, 1.0)
+    edge = theory.drop_strength(scheme, 0.1, 1.0)
+    assert edge == pytest.approx(7813.0, abs=0.1)
+    kept = [
+        theory.pre_head_weights(theory.FeatureModel([phi], 1 - 0.1**0.5, 1.0), scheme)[0]
+        for phi in (0.999 * edge, 1.001 * edge)
+    ]
+    assert kept[0] == 0 < kept[1]
+
+
 def test_rank_keeps_the_features_of_lowest_minimum():
     scheme = theory.SparseHead(LAMBDA1, LAMBDA2)
     free, tight = (theory.penalised_weights(MODEL, scheme, rank) for rank in (None, 2))

@@ -211,6 +211,28 @@ def test_limits_in_kappa():
     assert ridge.shrunk == pytest.approx(ndtr(np.sqrt(3 / 5)), abs=1e-12)  # linear discriminant: tau^2 = 3/2
 
 
+@pytest.mark.parametrize(("delta", "penalty"), [(2.0, 0.5), (0.5, 0.0)])
+def test_a_penalty_or_too_few_samples_lose_a_signal_that_is_shrunk_away(delta, penalty):
+    shrunk = theory.accuracy_limits("ridge", 1.5, delta, penalty).shrunk
+    assert (
+        shrunk
+        == 0.5
+        == pytest.approx(theory.downstream_accuracy("ridge", 1.5, delta, -0.999999, penalty), abs=1e-9)
+    )
+
+
+def test_overlaps_of_ridge_are_those_of_fitted_classifiers(seed):
+    """Ten fits in 400 dimensions: w minimises mean (1 - y w.h)^2/2 + penalty/2 |w|^2, beta = W w."""
+    rng, (r, delta, kappa, penalty, p) = np.random.default_rng(seed), (2.0, 2.0, 1.0, 0.1, 400)
+    mean, scale, found = np.eye(p)[0] * r, 1 + kappa * np.eye(p)[0], []
+    for _ in range(10):
+        h = (mean + rng.normal(size=(int(delta * p), p))) * scale
+        beta = scale * np.linalg.solve(h.T @ h / len(h) + penalty * np.eye(p), h.mean(0))
+        found.append([beta[0], np.linalg.norm(beta[1:])])
+    predicted = theory.downstream_overlaps("ridge", r, delta, kappa, penalty)
+    assert np.mean(found, axis=0) == pytest.approx([predicted.signal, predicted.noise], abs=0.01)
+
+
 def test_spikes_and_misalignment():
     whole = theory.downstream_accuracy("logistic", np.hypot(1.5, 0.5), 2.0, 1.0, 0.1)
     assert theory.spiked_accuracy("logistic", [1.5, 0.5], 2.0, [1.0, 1.0], 0.1) == pytest.approx(
