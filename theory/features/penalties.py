@@ -288,7 +288,7 @@ def _drop_penalty(growth, decay, encoder, head_decay):
 
 def _beyond_rank(minimum, rank):
     """Indices of the features that are dropped because only `rank` fit."""
-    if rank is None or rank >= minimum.size:
+    if rank is None or checks.integer("rank", rank, 1) >= minimum.size:
         return []
     order = np.argsort(minimum, kind="stable")
     inside, outside = minimum[order[rank - 1]], minimum[order[rank]]

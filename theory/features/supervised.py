@@ -28,7 +28,9 @@ def class_pair_model(model: FeatureModel, class_features: Sequence[int]) -> Feat
     class_features : sequence of int
         The 0-based features that make up the class; at least one.
     """
-    chosen = [model.feature(i) for i in class_features]
+    if checks.numeric("class_features", class_features).ndim != 1:
+        raise ValueError(f"class_features must be a sequence of integers, got {checks.brief(class_features)}")
+    chosen = [checks.integer("class_features", i, 0, model.phi.size - 1) for i in class_features]
     if not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(f"class_features must be different features, at least one, got {class_features}")
     shared = np.isin(np.arange(model.num_features), chosen)

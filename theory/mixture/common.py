@@ -19,11 +19,11 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)  # error below 1e-15 over
 _POINTS_AT_ONCE = 2048  # bounds the memory of one block to a few megabytes
 
 
-def cost_of(kappa) -> np.ndarray:
+def cost_of(kappa, name="kappa") -> np.ndarray:
     r"""What the penalty charges for the signal direction, :math:`c = (1+\kappa)^{-2}`; 0 for infinite kappa."""
-    kappa = checks.numeric("kappa", kappa)
+    kappa = checks.numeric(name, kappa)
     if checks.some(~(kappa > -1)):
-        raise ValueError(f"kappa must lie in (-1, inf], got {checks.show(kappa)}")
+        raise ValueError(f"{name} must lie in (-1, inf], got {checks.show(kappa)}")
     return 1 / (1 + kappa) ** 2
 
 

@@ -15,7 +15,7 @@ def test_class_pairs_share_the_class_features_only():
     for wrong in ([], [0, 0]):
         with pytest.raises(ValueError, match="class_features"):
             theory.class_pair_model(MODEL, wrong)
-    with pytest.raises(ValueError, match="target"):
+    with pytest.raises(ValueError, match="class_features"):
         theory.class_pair_model(MODEL, [3])
 
 

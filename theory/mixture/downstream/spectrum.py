@@ -42,8 +42,8 @@ def spiked_accuracy(classifier, strengths, sample_ratio, kappas, penalty=None):
     float, or an array of the leading shape
     """
     _refuse_hard_margin(classifier)
-    groups = {"strengths": checks.in_range("strengths", np.atleast_1d(strengths), 0.0)}
-    groups["kappas"] = cost_of(np.atleast_1d(kappas))
+    groups = {"strengths": np.atleast_1d(checks.in_range("strengths", strengths, 0.0))}
+    groups["kappas"] = np.atleast_1d(cost_of(kappas, "kappas"))
     shape, (strengths, costs), delta, lam = _rows(groups, sample_ratio, penalty_of(classifier, penalty))
     flat = np.ones((len(delta), 1))
     return np.reshape(_accuracy(classifier, Problem(strengths, costs, delta, lam, flat, flat)), shape)[()]
@@ -123,15 +123,15 @@ def spectrum_accuracy(strengths, gains, shares, sample_ratio, penalty=None, clas
     [0.572 0.861 0.864]
     """
     _refuse_hard_margin(classifier)
-    gains = checks.numeric("gains", np.atleast_1d(gains))
+    gains = np.atleast_1d(checks.numeric("gains", gains))
     if checks.some(~(gains >= 0)):
         raise ValueError(f"gains must lie in [0, inf], got {checks.show(gains)}")
     with np.errstate(divide="ignore"):
         costs = 1 / gains**2
     groups = {
-        "strengths": checks.in_range("strengths", np.atleast_1d(strengths), 0.0),
+        "strengths": np.atleast_1d(checks.in_range("strengths", strengths, 0.0)),
         "gains": costs,
-        "shares": checks.in_range("shares", np.atleast_1d(shares), 0.0, 1.0),
+        "shares": np.atleast_1d(checks.in_range("shares", shares, 0.0, 1.0)),
     }
     if np.any(np.abs(groups["shares"].sum(-1) - 1) > _SHARES_ERROR):
         raise ValueError(f"shares must add up to 1, got {checks.show(groups['shares'])}")

@@ -275,7 +275,7 @@ def _positive(**arguments):
 
 
 def _dimension(dim):
-    dim = np.asarray(dim, dtype=float)
+    dim = checks.numeric("dim", dim)
     if not np.all(dim >= 2):
         raise ValueError(f"dim must lie in [2, inf], got {checks.show(dim)}")
     return dim
