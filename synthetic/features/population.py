@@ -19,6 +19,8 @@ from neural.seeds import torch_generator
 from synthetic.features.newton import newton_minimum
 from theory.features.model import FeatureModel
 
+LEAST_RTOL = 1e-13  # the integrator takes no relative tolerance below 100 round-off errors
+
 
 def random_start(widths: Sequence[int], scale: float, seed: int) -> list[np.ndarray]:
     """Gaussian layers W_l of shape (widths[l], widths[l-1]), entries of standard deviation `scale`."""
@@ -160,7 +162,7 @@ def train_to_rest(
     """
     state, time, stride = list(start), 0.0, 25.0
     while time < longest:
-        state = population_flow(model, state, stride, rtol=tolerance / 100)
+        state = population_flow(model, state, stride, rtol=max(tolerance / 100, LEAST_RTOL))
         time, stride = time + stride, min(2 * stride, 200.0)
         size = max(np.abs(gradient).max() for gradient in population_gradient(model, state))
         if size < tolerance:

@@ -116,6 +116,11 @@ sys.exit(cli.main(["figures", "--out", sys.argv[2]]))
 """
 
 
+def heed_interruptions():
+    """Undo that a job in the background inherits SIGINT as ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_one_line_and_nothing_else(folder, tmp_path, number):
     write_notebook(
@@ -130,6 +135,7 @@ def test_an_interruption_leaves_one_line_and_nothing_else(folder, tmp_path, numb
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interruptions,
     )
     while "ready" not in (line := process.stdout.readline()):
         assert process.poll() is None

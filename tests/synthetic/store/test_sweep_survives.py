@@ -94,6 +94,7 @@ def start(clone, *arguments, stderr=None, **environment):
         stderr=stderr,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in background jobs
     )
 
 
