@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh
 
+from neural.measures.spectra import participation_ratio
 from notebooks.diagnose.moments import Moments
 
 COLLAPSED_SHARE = 1e-6
@@ -32,7 +33,7 @@ def measure_spectrum(moments: Moments) -> dict[str, float]:
     found = {
         "effective_rank": effective_rank(values),
         "effective_rank_uncentred": effective_rank(np.maximum(np.linalg.eigvalsh(square), 0)),
-        "participation_ratio": float(values.sum() ** 2 / np.sum(values**2)),
+        "participation_ratio": participation_ratio(values),
         "stable_rank": float(values.sum() / values[0]),
         "numerical_rank": float(len(values)),
         "decay": fit_decay(values),
@@ -69,8 +70,7 @@ def lidar(moments: Moments) -> float:
     floor = LIDAR_FLOOR * np.trace(moments.cov) / moments.width
     within = (moments.cov - moments.cross_cov) / 2 + floor * np.eye(moments.width)
     values = np.maximum(eigh(between, within, eigvals_only=True), 0)
-    shares = values[values > 0] / values.sum()
-    return float(np.exp(-np.sum(shares * np.log(shares))))
+    return effective_rank(values**2)
 
 
 def alignment(first: np.ndarray, second: np.ndarray) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neural.measures.spectra import participation_ratio
 from synthetic.features.head_schemes import train_penalised
 from synthetic.features.head_training import Penalty
 from synthetic.features.population import end_to_end, feature_norms
@@ -40,11 +41,6 @@ def weight_off_alignment(layers: Sequence[np.ndarray]) -> float:
     sizes = squares.sum(1)
     alive = sizes > 1e-8
     return float(1 - (squares.max(1)[alive] / sizes[alive]).min())
-
-
-def participation_ratio(values: np.ndarray) -> float:
-    """Effective dimension (sum v)^2 / sum v^2 of non-negative values."""
-    return float(values.sum() ** 2 / np.sum(values**2))
 
 
 def measure_dimensions(model: FeatureModel, layers: Sequence[np.ndarray]) -> list[float]:

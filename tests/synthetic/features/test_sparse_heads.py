@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from synthetic.features.sparse_heads import measure_dimensions, participation_ratio, weight_off_alignment
+from neural.measures.spectra import participation_ratio
+from synthetic.features.sparse_heads import measure_dimensions, weight_off_alignment
 from theory.features.model import FeatureModel
 
 
