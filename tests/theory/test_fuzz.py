@@ -131,9 +131,7 @@ SCHEMES = [
     theory.JointTraining(),
     theory.SparseHead(0.1, 0.1),
     theory.HeadSpeed(0.5, 2.0),
-    theory.FrozenHead(np.ones((2, 3)))
-    if "matrix" in inspect.signature(theory.FrozenHead).parameters
-    else theory.NoHead(),
+    theory.FrozenHead(np.ones((2, 3))),
 ]
 
 
