@@ -14,6 +14,9 @@ import typing
 import numpy as np
 
 
+LARGEST_COUNT = 2.0**53  # the largest whole number up to which float64 holds every one
+
+
 class AssumptionError(ValueError):
     """A formula was asked for outside the hypotheses under which it is true."""
 
@@ -98,6 +101,14 @@ def in_range(
         left = f"({low:g}" if open_low or np.isneginf(low) else f"[{low:g}"
         right = f"{high:g})" if np.isposinf(high) else f"{high:g}]"
         raise ValueError(f"{name} must lie in {left}, {right}, got {show(value)}")
+    return array
+
+
+def whole_numbers(name: str, value, low: int, high: float = LARGEST_COUNT) -> np.ndarray:
+    """`value` as a float64 array of whole numbers in [low, high]."""
+    array = in_range(name, value, low, high)
+    if some(array != np.round(array)):
+        raise ValueError(f"{name} must be whole numbers, got {show(array)}")
     return array
 
 

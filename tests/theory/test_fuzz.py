@@ -162,6 +162,7 @@ def replacements(name, value):
     elif name == "scheme":
         choices.append(st.sampled_from(SCHEMES))
     elif not isinstance(value, str | theory.FeatureModel | theory.Metric):
+        value = 1.0 if value is None else value  # stands for "not given"
         array = np.asarray(value, dtype=float)
         choices += [
             EXTREME,

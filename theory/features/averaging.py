@@ -23,6 +23,7 @@ _LOG_T_MIN = -36.0  # e^-36 < 3e-16: the integrand falls as t, so nothing is lef
 _TAIL = 80.0  # -2 log |psi(t)| at the upper end: |psi| < e^-40 = 4e-18
 _LOG_T_MAX = 80.0  # bounds the search for that end where the noise is tiny
 _FIRST_STEP, _SMALLEST_STEP = 0.25, 1e-4  # in log t; halving further means that the rule does not settle
+_LARGEST_EXACT_N = 10**6  # one value takes a second there, and the normal approximation is good
 _LOG_PROBABILITY_MIN = -60.0  # binomial terms below e^-60 = 9e-27 are dropped
 
 
@@ -47,7 +48,7 @@ def averaging_accuracy(model: FeatureModel, weights, target: int, n, exact: bool
     target : int
         The feature j that the downstream label is, 0-based.
     n : int or array of ints, >= 1
-        Labelled samples, broadcast against the leading shape of `weights`.
+        Labelled samples, broadcast against the leading shape of `weights`; at most one million if `exact`.
     exact : bool
         Whether to return the exact value or the normal approximation.
 
@@ -63,9 +64,7 @@ def averaging_accuracy(model: FeatureModel, weights, target: int, n, exact: bool
         If the integral does not settle to 1e-12.
     """
     weights, target = representation(model, weights), model.feature(target)
-    n = checks.in_range("n", n, 1)
-    if np.any(n != np.round(n)):
-        raise ValueError(f"n must be whole numbers, got {checks.show(n)}")
+    n = checks.whole_numbers("n", n, 1, _LARGEST_EXACT_N if exact else checks.LARGEST_COUNT)
     if exact and model.sigma == 0:
         raise AssumptionError(
             "averaging_accuracy(exact=True) needs sigma > 0: without noise the score has ties"
@@ -170,7 +169,8 @@ def _gil_pelaez(model, weights, target, n):
 
 def _imaginary_psi(t, model, kept, gains, target, n):
     """Imaginary part of the characteristic function of the score at the frequencies t."""
-    pull = np.arange(n + 1)
+    reach = np.sqrt(-_LOG_PROBABILITY_MIN * n / 2)  # Hoeffding: terms farther from n/2 are below the bound
+    pull = np.arange(max(0, int(n / 2 - reach)), min(n, int(n / 2 + reach) + 1) + 1)
     log_probability = (
         scipy.special.gammaln(n + 1)
         - scipy.special.gammaln(pull + 1)

@@ -100,13 +100,11 @@ def moment_accuracy(mean, cov, n):
     >>> print(round(moment_accuracy([1.0, 0.0], [[1.0, 0.0], [0.0, 4.0]], 8), 4))
     0.7105
     """
-    mean, cov, n = checks.real("mean", mean), checks.real("cov", cov), checks.in_range("n", n, 1)
+    mean, cov, n = checks.real("mean", mean), checks.real("cov", cov), checks.whole_numbers("n", n, 1)
     if mean.ndim < 1 or mean.shape[-1] == 0:
         raise ValueError(f"mean must have shape (..., m) with m >= 1, got {mean.shape}")
     if cov.shape != (mean.shape[-1],) * 2:
         raise ValueError(f"cov must have shape {(mean.shape[-1],) * 2} to fit mean, got {cov.shape}")
-    if np.any(n != np.round(n)):
-        raise ValueError(f"n must be whole numbers, got {checks.show(n)}")
     size = max(np.abs(cov).max(), np.finfo(float).tiny)
     scaled = cov / size
     if np.abs(scaled - scaled.T).max() > 1e-8:

@@ -1,5 +1,7 @@
 """Accuracy of the averaging classifier: exact law, approximation, crossings."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.special import ndtr
@@ -151,3 +153,11 @@ def test_approximation_by_hand_for_unequal_strengths():
     model = theory.FeatureModel([2.0, 1.0], [0.1, 0.2], 0.5)
     found = theory.averaging_accuracy(model, [1.0, 1.0], 0, 10, exact=False)
     assert found == pytest.approx(ndtr(4 / np.sqrt(1 + 1.25**2 / 10)), abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("n", "exact", "upper"), [(10**6 + 1, True, "1e+06"), (1e160, True, "1e+06"), (1e16, False, "9.0072e+15")]
+)
+def test_more_samples_than_the_formula_can_take_are_refused(n, exact, upper):
+    with pytest.raises(ValueError, match=re.escape(f"n must lie in [1, {upper}]")):
+        theory.averaging_accuracy(MODEL, np.ones(4), 0, n, exact)

@@ -78,14 +78,11 @@ def cosine_gain(signal_norm, sigma, temperature, dim, *, views="both"):
 
 def _exact_settings(signal_norm, sigma, temperature, dim, views, **others):
     """Common shape; flat signal norms, variances of the anchor and of the others, temperatures and dimensions."""
-    dims = checks.in_range("dim", dim, 3)
-    if np.any(dims != np.round(dims)):
-        raise ValueError(f"dim must be whole numbers, got {checks.show(dims)}")
     shape, r, sigma, temperature, dims, *rest = flatten(
         signal_norm=check_signal_norm(signal_norm),
         sigma=check_sigma(sigma),
         temperature=checks.in_range("temperature", temperature, _LOWEST_TEMPERATURE),
-        dim=dims,
+        dim=checks.whole_numbers("dim", dim, 3),
         **others,
     )
     return shape, r, *view_variances(sigma, views), temperature, dims, *rest

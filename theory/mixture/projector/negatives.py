@@ -75,10 +75,10 @@ def finite_negatives_metric(signal_norm, sigma, dim, negatives) -> Metric:
 
 def _settings(signal_norm, sigma, dim, negatives, **others):
     """Common shape; flat signal norms, variances of a view, dimensions and numbers of negatives."""
-    wholes = {"dim": checks.in_range("dim", dim, 2), "negatives": checks.in_range("negatives", negatives, 1)}
-    for name, value in wholes.items():
-        if np.any(value != np.round(value)):
-            raise ValueError(f"{name} must be whole numbers, got {checks.show(value)}")
+    wholes = {
+        "dim": checks.whole_numbers("dim", dim, 2),
+        "negatives": checks.whole_numbers("negatives", negatives, 1),
+    }
     r, sigma = check_signal_norm(signal_norm), check_sigma(sigma)
     shape, r, sigma, *rest = flatten(signal_norm=r, sigma=sigma, **wholes, **others)
     return shape, r, 1 + sigma**2, *rest
