@@ -13,7 +13,6 @@ import typing
 
 import numpy as np
 
-
 LARGEST_COUNT = 2.0**53  # the largest whole number up to which float64 holds every one
 
 
