@@ -17,15 +17,19 @@ from neural.files import write_atomically
 from synthetic.store.files import clone_root
 from synthetic.store.versions import recorded_versions
 
+WIDE, NARROW = 6.75, 3.4
+"""The two widths of a figure in inches: two or three panels beside each other, and one panel."""
+
 _STYLE = {
     "axes.prop_cycle": mpl.cycler(color=sns.color_palette("colorblind")),
+    "figure.figsize": (WIDE, 3.0),
     "axes.titlesize": 10,
-    "axes.labelsize": 9,
+    "axes.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
     "legend.frameon": False,
     "errorbar.capsize": 2,
     "lines.linewidth": 1.6,
@@ -59,7 +63,21 @@ def default_out():
     return (clone_root() or Path.cwd()) / "figures"
 
 
-def save_figure(fig, name, *, data, parameters, seeds, profile, seconds, out=None, device="cpu"):
+def save_figure(
+    fig,
+    name,
+    *,
+    data,
+    parameters,
+    seeds,
+    profile,
+    seconds,
+    caption="",
+    alt="",
+    simulated=None,
+    out=None,
+    device="cpu",
+):
     """Write a figure as PNG and SVG and its numbers as JSON, all three or none.
 
     The same figure, numbers and versions give the same bytes; only ``seconds`` in the JSON differs. Where nothing else
@@ -81,6 +99,14 @@ def save_figure(fig, name, *, data, parameters, seeds, profile, seconds, out=Non
         Size of the run; names the folder below `out`.
     seconds : float
         Wall time spent on the numbers, in seconds.
+    caption : str
+        What the figure shows and what follows from it, in full sentences; may hold mathematics between dollar signs.
+    alt : str
+        What a reader who cannot see the figure has to know: kind of drawing, axes, and what the curves do. Plain text.
+    simulated : dict of str to float or None, optional
+        Entries of `data`, at any depth, that a simulation gave and that have no error bar of their own, with the largest
+        difference that another machine may cause; None for an entry that is an illustration and is never compared. A dict
+        with the keys ``mean`` and ``half_width`` brings its own bar, and every other number counts as closed form.
     out : pathlib.Path or str, optional
         Folder of all figures; `default_out` when left out, None or empty.
     device : str
@@ -94,19 +120,28 @@ def save_figure(fig, name, *, data, parameters, seeds, profile, seconds, out=Non
     Raises
     ------
     ValueError
-        When a name is not a plain file name, or a value is not finite or cannot be written as JSON.
+        When a name is not a plain file name, a value is not finite or cannot be written as JSON, `alt` is not plain text,
+        or `simulated` names something that is not in `data`.
     """
     _check_file_name("name", name)
     _check_file_name("profile", profile)
+    for mark in "$[]\n\\":
+        if mark in alt:
+            raise ValueError(f"alt must be plain text in one line, without {mark!r}, got {alt!r}")
+    numbers = _to_json(data, "data")
     record = {
         "name": name,
         "profile": profile,
+        "caption": caption,
+        "alt": alt,
+        "look": measure_look(fig),
+        **_origins(numbers, dict(simulated or {})),
         "parameters": _to_json(parameters, "parameters"),
         "seeds": _to_json(seeds, "seeds"),
         "versions": recorded_versions("projhead", "matplotlib"),
         "device": device,
         "seconds": round(float(seconds), 3),
-        "data": _to_json(data, "data"),
+        "data": numbers,
     }
     stem = Path(out or default_out()) / profile / name
     png = stem.with_name(f"{name}.png")
@@ -114,11 +149,79 @@ def save_figure(fig, name, *, data, parameters, seeds, profile, seconds, out=Non
         png: _render(fig, "png", {"Software": None}),
         stem.with_name(f"{name}.svg"): _render(fig, "svg", {"Date": None}),
     }
-    numbers = stem.with_name(f"{name}.json")
-    if os.environ.get("PROJHEAD_FRESH") == "1" or not _is_there(drawings, numbers, record):
+    path = stem.with_name(f"{name}.json")
+    if os.environ.get("PROJHEAD_FRESH") == "1" or not _is_there(drawings, path, record):
         content = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
-        write_atomically({**drawings, numbers: content})
+        write_atomically({**drawings, path: content})
     return png
+
+
+def measure_look(fig):
+    """What the house rules for figures speak about, read from the drawing.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+        The figure.
+
+    Returns
+    -------
+    dict
+        ``width`` in inches, ``panels`` (axes that hold more than a colour bar), ``tick_size`` and ``text_size`` (the
+        smallest, in points) and ``colors`` (label in a legend to colour).
+    """
+    with apply_style():
+        fig.canvas.draw()
+    panels = [axes for axes in fig.axes if axes.get_label() != "<colorbar>"]
+    ticks = [
+        text.get_fontsize()
+        for axes in fig.axes
+        for text in (*axes.get_xticklabels(), *axes.get_yticklabels())
+        if text.get_text() and text.get_visible()
+    ]
+    texts = [text.get_fontsize() for text in fig.findobj(mpl.text.Text) if text.get_text().strip()]
+    colors = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            artist = handle[0] if isinstance(handle, tuple) else handle
+            paint = getattr(artist, "get_color", None) or artist.get_facecolor
+            rows = np.atleast_2d(mpl.colors.to_rgba_array(paint()))
+            if len(rows):
+                colors[label] = mpl.colors.to_hex(rows[0])
+    return {
+        "width": round(float(fig.get_figwidth()), 4),
+        "panels": len(panels),
+        "tick_size": float(min(ticks, default=9.0)),
+        "text_size": float(min(texts, default=9.0)),
+        "colors": colors,
+    }
+
+
+def is_estimate(value):
+    """Whether a part of the data is a simulated mean with its error bar."""
+    return isinstance(value, dict) and {"mean", "half_width"} <= value.keys()
+
+
+def _origins(data, simulated):
+    """Names of the numbers by where they come from: closed forms, simulations with bars, and others."""
+    closed, barred, found = {}, {}, set()
+
+    def walk(value, name):
+        if name in simulated:
+            found.add(name)
+        elif is_estimate(value):
+            barred[name] = None
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                walk(item, key)
+        else:
+            closed[name] = None
+
+    for key, item in data.items():
+        walk(item, key)
+    if missing := simulated.keys() - found:
+        raise ValueError(f"simulated names {', '.join(sorted(missing))}, which data does not hold")
+    return {"closed_form": list(closed), "error_bars": list(barred), "simulated": simulated}
 
 
 def _is_there(drawings, numbers, record):

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from notebooks.figure import apply_style, default_out, save_figure
+from notebooks.figure import apply_style, default_out, measure_look, save_figure
 from synthetic.store.files import clone_root
 
 
@@ -46,6 +46,13 @@ def test_three_files_with_the_numbers(tmp_path):
     record = json.loads((tmp_path / "smoke" / "00_trial-panel.json").read_text())
     versions = record.pop("versions")
     assert {"python", "numpy", "torch"} <= set(versions)
+    assert record.pop("look") == {
+        "width": 6.75,
+        "panels": 1,
+        "tick_size": 9.0,
+        "text_size": 9.0,
+        "colors": {r"$\phi$": "#0173b2"},
+    }
     assert record == {
         "name": "00_trial-panel",
         "profile": "smoke",
@@ -53,8 +60,53 @@ def test_three_files_with_the_numbers(tmp_path):
         "seeds": [0, 1],
         "device": "cpu",
         "seconds": 1.235,
+        "caption": "",
+        "alt": "",
+        "closed_form": ["theory", "boundary"],
+        "error_bars": [],
+        "simulated": {},
         "data": {"theory": [1.0, 2.0], "boundary": None},
     }
+
+
+def test_caption_alt_and_the_origin_of_the_numbers_are_kept(tmp_path):
+    data = {
+        "line": [1.0],
+        "trained": {"mean": [1.0], "half_width": [0.1]},
+        "part": {"flow": 2.0, "fine": 3},
+        "points": [0.5],
+    }
+    png = save(
+        tmp_path, data=data, caption="It is $s$.", alt="A line.", simulated={"flow": 0.01, "points": None}
+    )
+    record = json.loads(png.with_suffix(".json").read_text())
+    assert (record["caption"], record["alt"]) == ("It is $s$.", "A line.")
+    assert record["closed_form"] == ["line", "fine"]
+    assert record["error_bars"] == ["trained"]
+    assert record["simulated"] == {"flow": 0.01, "points": None}
+
+
+def test_a_simulated_entry_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="simulated names flow, which data does not hold"):
+        save(tmp_path, simulated={"flow": 0.01})
+
+
+@pytest.mark.parametrize("alt", ["weight $s$", "two\nlines", "a [link]"])
+def test_alt_is_plain_text(tmp_path, alt):
+    with pytest.raises(ValueError, match="alt must be plain text"):
+        save(tmp_path, alt=alt)
+
+
+def test_the_look_of_a_figure_with_small_ticks_and_a_colour_bar():
+    with apply_style():
+        fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+        left.bar([1], [2], color="red", label="bar")
+        left.tick_params(labelsize=7)
+        fig.colorbar(right.imshow([[1, 2]]))
+        look = measure_look(fig)
+    plt.close(fig)
+    assert (look["width"], look["panels"], look["tick_size"], look["text_size"]) == (9, 2, 7, 7)
+    assert look["colors"] == {"bar": "#ff0000"}
 
 
 def test_same_input_gives_the_same_bytes(tmp_path):
@@ -83,8 +135,8 @@ def test_files_change_only_when_more_than_the_time_does(tmp_path, monkeypatch):
 
 def test_the_style_reaches_labels_drawn_late(tmp_path):
     with apply_style():
-        assert plt.rcParams["xtick.labelsize"] == 8
-    assert plt.rcParams["xtick.labelsize"] != 8
+        assert plt.rcParams["xtick.labelsize"] == 9
+    assert plt.rcParams["xtick.labelsize"] != 9
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -9,8 +9,12 @@ from notebooks.runner import run_notebooks
 
 NAMES = notebook_names()
 PARAMETERS = {"profile": "str", "seed": "int", "jobs": "int", "device": "str", "out": "str"}
-KEYS = {"name", "profile", "parameters", "seeds", "versions", "device", "seconds", "data"}
-LONGEST = 12
+KEYS = {
+    *("name", "profile", "parameters", "seeds", "versions", "device", "seconds", "data"),
+    *("caption", "alt", "look", "closed_form", "error_bars", "simulated"),
+}
+LONGEST = 45
+VISIBLE_LINES = 12
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +70,8 @@ def test_a_notebook_is_thin_typed_and_stored_without_output(name):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert (cell.outputs, cell.execution_count) == ([], None)
+            hidden = {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", []))
+            assert hidden or len(cell.source.splitlines()) <= VISIBLE_LINES
     found = papermill.inspect_notebook(str(FOLDER / f"{name}.ipynb"))
     assert {key: entry["inferred_type_name"] for key, entry in found.items()} == PARAMETERS
     assert all(entry["help"] for entry in found.values())
