@@ -102,11 +102,11 @@ def save_figure(
     caption : str
         What the figure shows and what follows from it, in full sentences; may hold mathematics between dollar signs.
     alt : str
-        What a reader who cannot see the figure has to know: kind of drawing, axes, and what the curves do. Plain text.
+        What a reader who cannot see the figure has to know: kind of drawing, axes, what the curves do. Plain text.
     simulated : dict of str to float or None, optional
-        Entries of `data`, at any depth, that a simulation gave and that have no error bar of their own, with the largest
-        difference that another machine may cause; None for an entry that is an illustration and is never compared. A dict
-        with the keys ``mean`` and ``half_width`` brings its own bar, and every other number counts as closed form.
+        Entries of `data`, at any depth, that a simulation gave and that have no error bar of their own, with the
+        largest difference that another machine may cause; None for an illustration, which is never compared. A
+        dict with the keys ``mean`` and ``half_width`` has its own bar; every other number counts as closed form.
     out : pathlib.Path or str, optional
         Folder of all figures; `default_out` when left out, None or empty.
     device : str
@@ -120,8 +120,8 @@ def save_figure(
     Raises
     ------
     ValueError
-        When a name is not a plain file name, a value is not finite or cannot be written as JSON, `alt` is not plain text,
-        or `simulated` names something that is not in `data`.
+        When a name is not a plain file name, a value is not finite or cannot be written as JSON, `alt` is not plain
+        text, or `simulated` names something that is not in `data`.
     """
     _check_file_name("name", name)
     _check_file_name("profile", profile)
