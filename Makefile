@@ -16,7 +16,7 @@ export MKL_NUM_THREADS := 1
 .PHONY: figures claims test check lint mutants clean
 
 figures: $(READY)
-	$(BIN)/python -m notebooks.cli figures --profile $(PROFILE) $(ARGS)
+	$(BIN)/python -m notebooks.cli figures --profile $(PROFILE) --keep build/notebooks $(ARGS)
 
 claims: $(READY)
 	$(BIN)/python -m notebooks.cli claims $(ARGS)
@@ -39,7 +39,6 @@ mutants: $(READY)
 
 clean:
 	rm -rf .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
-	rm -rf figures/smoke figures/*/failed
 	find theory neural synthetic notebooks tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt tools/setup.sh

@@ -140,9 +140,20 @@ def _parser():
         "--device", default="cpu", help="where networks are trained: cpu, cuda or auto (default: cpu)"
     )
     figures.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the figures (default: figures/ in the clone)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the figures (default: build/figures/ in the clone)",
     )
     figures.add_argument("--fresh", action="store_true", help="compute again what is stored, and replace it")
+    figures.add_argument("--keep", type=Path, metavar="DIR", help="folder for the executed notebooks")
+    after = figures.add_mutually_exclusive_group()
+    after.add_argument(
+        "--check",
+        action="store_true",
+        help="compare the numbers with those of the committed figures, and fail where they differ",
+    )
+    after.add_argument("--update", action="store_true", help="replace the committed figures, in figures/")
 
     claims = add(
         "claims",
@@ -223,19 +234,38 @@ def _figures(arguments):
     _check_at_least("seed", arguments.seed, 0)
     _check_device(arguments.device)
 
+    from notebooks.committed import check_figures, update_figures
     from notebooks.figure import default_out
     from notebooks.runner import run_notebooks
+    from synthetic.store.files import clone_root
 
-    out = (arguments.out or default_out()).resolve()
-    _check_writable(out / arguments.profile, "; name another folder with --out")
+    out, root = (arguments.out or default_out()).resolve(), clone_root()
+    committed = root / "figures" / arguments.profile if root else None
+    if (arguments.check or arguments.update) and committed is None:
+        raise UsageError("committed figures are in a clone; this is an installed package")
+    if arguments.check and not committed.is_dir():
+        raise UsageError(f"no figures of profile {arguments.profile!r} are committed")
+    if (arguments.check or arguments.update) and arguments.seed != 0:
+        raise UsageError(f"committed figures are those of seed 0, got --seed {arguments.seed}")
+    folder = out / arguments.profile
+    if committed == folder:
+        raise UsageError("committed figures are changed with --update, and not with --out")
+    _check_writable(folder, "; name another folder with --out")
+    if arguments.keep:
+        _check_writable(arguments.keep, "; name another folder with --keep")
     if arguments.fresh:
         os.environ["PROJHEAD_FRESH"] = "1"
-    runs = run_notebooks(names, arguments.profile, arguments.seed, jobs, arguments.device, out)
-    failed = [run.name for run in runs if not run.ok]
-    print(f"{len(runs) - len(failed)} of {len(runs)} notebooks done, figures in {out / arguments.profile}")
+    runs = run_notebooks(
+        names, arguments.profile, arguments.seed, jobs, arguments.device, out, arguments.keep
+    )
+    done, failed = [run.name for run in runs if run.ok], [run.name for run in runs if not run.ok]
+    print(f"{len(done)} of {len(runs)} notebooks done, figures in {folder}")
     if failed:
         print(f"failed: {', '.join(failed)}")
-    return 1 if failed else 0
+    if arguments.update:
+        print(f"committed figures replaced: {update_figures(done, folder, committed, arguments.fresh)}")
+    same = check_figures(done, folder, committed) if arguments.check else True
+    return 1 if failed or not same else 0
 
 
 def _claims(arguments):
@@ -333,11 +363,17 @@ def _verdict(entries, failures):
 def _bench(arguments):
     _check_device(arguments.device)
     from notebooks.bench.command import run_bench
-    from notebooks.figure import default_out
+    from synthetic.store.files import clone_root
 
     if arguments.out:
         _check_writable(arguments.out.resolve())
-    return run_bench(default_out(), arguments.out, arguments.only, arguments.quick, arguments.device)
+    return run_bench(
+        (clone_root() or Path.cwd()) / "figures",
+        arguments.out,
+        arguments.only,
+        arguments.quick,
+        arguments.device,
+    )
 
 
 def _map(arguments):

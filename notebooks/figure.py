@@ -4,7 +4,6 @@ import dataclasses
 import io
 import json
 import math
-import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,9 +57,11 @@ def default_out():
     Returns
     -------
     pathlib.Path
-        ``figures`` in the clone that the package lies in, else in the current folder.
+        ``build/figures`` in the clone that the package lies in, else ``figures`` in the current folder. The committed
+        figures, in ``figures`` of the clone, are changed by `notebooks.committed.update_figures` alone.
     """
-    return (clone_root() or Path.cwd()) / "figures"
+    root = clone_root()
+    return root / "build" / "figures" if root else Path.cwd() / "figures"
 
 
 def save_figure(
@@ -80,8 +81,7 @@ def save_figure(
 ):
     """Write a figure as PNG and SVG and its numbers as JSON, all three or none.
 
-    The same figure, numbers and versions give the same bytes; only ``seconds`` in the JSON differs. Where nothing else
-    differs from the files that are there, they stay as they are, unless ``$PROJHEAD_FRESH`` is set to 1.
+    The same figure, numbers and versions give the same bytes; only ``seconds`` in the JSON differs.
 
     Parameters
     ----------
@@ -149,10 +149,8 @@ def save_figure(
         png: _render(fig, "png", {"Software": None}),
         stem.with_name(f"{name}.svg"): _render(fig, "svg", {"Date": None}),
     }
-    path = stem.with_name(f"{name}.json")
-    if os.environ.get("PROJHEAD_FRESH") == "1" or not _is_there(drawings, path, record):
-        content = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
-        write_atomically({**drawings, path: content})
+    content = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+    write_atomically({**drawings, stem.with_name(f"{name}.json"): content})
     return png
 
 
@@ -222,18 +220,6 @@ def _origins(data, simulated):
     if missing := simulated.keys() - found:
         raise ValueError(f"simulated names {', '.join(sorted(missing))}, which data does not hold")
     return {"closed_form": list(closed), "error_bars": list(barred), "simulated": simulated}
-
-
-def _is_there(drawings, numbers, record):
-    """Whether these drawings and, but for the time they took, these numbers are in their files already."""
-    try:
-        same = all(path.read_bytes() == content for path, content in drawings.items())
-        return (
-            same
-            and json.loads(numbers.read_text(encoding="utf-8")) | {"seconds": record["seconds"]} == record
-        )
-    except (OSError, ValueError):
-        return False
 
 
 def _check_file_name(argument, value):

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import papermill
 import zmq
 from ipykernel.kernelspec import get_kernel_dict
@@ -18,6 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
+from neural.files import write_atomically
 from neural.progress import LineReporter
 from notebooks.catalogue import FOLDER
 from notebooks.figure import default_out
@@ -57,11 +59,12 @@ class NotebookRun:
         return not self.error
 
 
-def run_notebooks(names, profile, seed=0, jobs=1, device="cpu", out=None):
+def run_notebooks(names, profile, seed=0, jobs=1, device="cpu", out=None, keep=None):
     """Execute notebooks one after the other, each in a fresh kernel of the running interpreter.
 
     A notebook that fails does not stop the others; its executed copy is kept under
-    ``<out>/<profile>/failed``. What the cells print appears while they run, indented, as whole lines.
+    ``<out>/<profile>/failed``. What the cells print appears while they run, indented, as whole lines. The figures that
+    an earlier run of a notebook left below `out` are removed when it starts.
 
     Parameters
     ----------
@@ -77,6 +80,8 @@ def run_notebooks(names, profile, seed=0, jobs=1, device="cpu", out=None):
         Where networks are trained.
     out : pathlib.Path or str, optional
         Folder for figures; `notebooks.figure.default_out` when left out.
+    keep : pathlib.Path or str, optional
+        Folder for the executed notebooks, as `clean_notebook` leaves them; none are kept when left out.
 
     Returns
     -------
@@ -85,22 +90,51 @@ def run_notebooks(names, profile, seed=0, jobs=1, device="cpu", out=None):
     """
     out = Path(out or default_out()).resolve()
     parameters = {"profile": profile, "seed": seed, "jobs": jobs, "device": device, "out": str(out)}
-    failed = out / profile / "failed"
+    folder, keep = out / profile, Path(keep).resolve() if keep else None
     runs = []
     report = LineReporter("notebooks", every=0, stream=sys.stdout)
     for number, name in enumerate(names, start=1):
         print(f"[{number} of {len(names)}] {name}", flush=True)
-        run = _run_notebook(name, parameters, failed)
+        run = _run_notebook(name, parameters, folder, keep)
         runs.append(run)
         print(_summary(run), flush=True)
         report(number / len(names), f"{number} of {len(names)}")
     return runs
 
 
-def _run_notebook(name, parameters, failed):
-    kept, start, cell = failed / f"{name}.ipynb", time.monotonic(), None
+def clean_notebook(path):
+    """An executed notebook without what differs between two runs: times, progress lines, and the given parameters.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The executed notebook.
+
+    Returns
+    -------
+    str
+        Its text, with the output of its cells but for what they wrote to standard error.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    notebook.cells = [
+        cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    return nbformat.writes(notebook) + "\n"
+
+
+def _run_notebook(name, parameters, folder, keep):
+    kept, start, cell = folder / "failed" / f"{name}.ipynb", time.monotonic(), None
     try:
         kept.unlink(missing_ok=True)
+        for ending in ("json", "png", "svg"):
+            for stale in folder.glob(f"{name}-*.{ending}"):
+                stale.unlink()
         with tempfile.TemporaryDirectory(prefix="projhead-", ignore_cleanup_errors=True) as scratch:
             executed = Path(scratch) / f"{name}.ipynb"
             try:
@@ -111,9 +145,11 @@ def _run_notebook(name, parameters, failed):
                 elif (complaints := Path(scratch) / _COMPLAINTS).is_file():
                     error.add_note(complaints.read_text(encoding="utf-8", errors="replace").rstrip())
                 if executed.is_file():
-                    failed.mkdir(parents=True, exist_ok=True)
+                    kept.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(executed, kept)
                 raise
+            if keep:
+                write_atomically({keep / f"{name}.ipynb": clean_notebook(executed).encode()})
     except KeyboardInterrupt:
         # Nobody takes the error of the interrupted cell any more, and asyncio would print a page about that.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)

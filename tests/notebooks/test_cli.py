@@ -11,7 +11,7 @@ from joblib import effective_n_jobs
 
 import synthetic.claims
 import synthetic.store.files
-from notebooks import cli, runner
+from notebooks import cli, committed, runner
 from notebooks.cli import main
 from notebooks.runner import NotebookRun
 from synthetic.store.files import clone_root
@@ -30,9 +30,11 @@ def ran(monkeypatch):
     """Two notebooks that are only pretended to run; the second one fails at seed 13."""
     calls = []
 
-    def pretend(names, profile, seed, jobs, device, out):
+    def pretend(names, profile, seed, jobs, device, out, keep):
         calls.append(
-            SimpleNamespace(names=names, profile=profile, seed=seed, jobs=jobs, device=device, out=out)
+            SimpleNamespace(
+                names=names, profile=profile, seed=seed, jobs=jobs, device=device, out=out, keep=keep
+            )
         )
         return [NotebookRun(name, 1.0, "boom" if name == "02_b" and seed == 13 else "") for name in names]
 
@@ -113,14 +115,16 @@ def test_figures_by_default(ran, tmp_path):
         tmp_path,
     )
     assert call.jobs >= 1
+    assert call.keep is None
     assert "PROJHEAD_FRESH" not in os.environ
 
 
 def test_figures_with_everything_chosen(ran, tmp_path):
-    words = "figures --profile smoke --only 02 --jobs 3 --seed 5 --fresh --out"
-    assert main([*words.split(), str(tmp_path / "new")]) == 0
+    words = "figures --profile smoke --only 02 --jobs 3 --seed 5 --fresh --keep"
+    assert main([*words.split(), str(tmp_path / "kept"), "--out", str(tmp_path / "new")]) == 0
     (call,) = ran
     assert (call.names, call.profile, call.seed, call.jobs) == (["02_b"], "smoke", 5, 3)
+    assert call.keep == tmp_path / "kept"
     assert os.environ["PROJHEAD_FRESH"] == "1"
     assert list((tmp_path / "new").rglob("*")) == [tmp_path / "new" / "smoke"]
 
@@ -138,6 +142,8 @@ def test_figures_exit_status_tells_of_a_failed_notebook(ran, tmp_path, capsys):
         ("figures --only 0", "notebook '0' could be 01_a, 02_b"),
         ("figures --jobs 0", "--jobs must be at least 1, got 0"),
         ("figures --seed -1", "--seed must be at least 0, got -1"),
+        ("figures --check --profile smoke", "no figures of profile 'smoke' are committed"),
+        ("figures --update --seed 1", "committed figures are those of seed 0, got --seed 1"),
         ("figures --device abacus", "device must be one of"),
         ("claims --only xue", "claim 'xue' could be xue-1, xue-2"),
         ("claims --only gupta", "claim 'gupta' is none of xue-1, xue-2, gui-1"),
@@ -159,6 +165,22 @@ def test_a_folder_that_cannot_be_written_is_told_before_any_work(ran, clone, tmp
     assert main(["claims", "--json", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("cannot write to") == 3
     assert not ran
+
+
+def test_the_committed_figures_are_not_a_place_for_out(ran, capsys):
+    assert main(["figures", "--out", str(ROOT / "figures")]) == 2
+    assert "changed with --update" in capsys.readouterr().err
+    assert not ran
+
+
+def test_check_and_update_are_about_notebooks_that_ran(ran, monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(committed, "check_figures", lambda *given: seen.append(given) or False)
+    monkeypatch.setattr(committed, "update_figures", lambda *given: seen.append(given) or 0)
+    folders = (tmp_path / "quick", ROOT / "figures" / "quick")
+    assert main(["figures", "--check", "--out", str(tmp_path)]) == 1
+    assert main(["figures", "--update", "--only", "02", "--out", str(tmp_path)]) == 0
+    assert seen == [(["01_a", "02_b"], *folders), (["02_b"], *folders, False)]
 
 
 def test_claims_print_a_row_each_and_write_the_ledger(clone, capsys):

@@ -115,24 +115,6 @@ def test_same_input_gives_the_same_bytes(tmp_path):
         assert first.with_suffix(ending).read_bytes() == second.with_suffix(ending).read_bytes()
 
 
-def seconds_in(png):
-    return json.loads(png.with_suffix(".json").read_text())["seconds"]
-
-
-def test_files_change_only_when_more_than_the_time_does(tmp_path, monkeypatch):
-    png = save(tmp_path)
-    save(tmp_path, seconds=7)
-    assert seconds_in(png) == 1.235
-    save(tmp_path, seconds=7, seeds=3)
-    assert seconds_in(png) == 7
-    png.with_suffix(".svg").write_text("damaged")
-    save(tmp_path, seconds=8, seeds=3)
-    assert seconds_in(png) == 8
-    monkeypatch.setenv("PROJHEAD_FRESH", "1")
-    save(tmp_path, seconds=9, seeds=3)
-    assert seconds_in(png) == 9
-
-
 def test_the_style_reaches_labels_drawn_late(tmp_path):
     with apply_style():
         assert plt.rcParams["xtick.labelsize"] == 9
@@ -176,7 +158,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_default_out_lies_in_the_clone():
-    assert default_out() == clone_root() / "figures"
+    assert default_out() == clone_root() / "build" / "figures"
 
 
 def test_a_figure_does_not_depend_on_the_settings_of_the_user(tmp_path):

@@ -76,6 +76,38 @@ def test_a_copy_kept_earlier_goes_when_the_notebook_runs(folder, tmp_path):
     assert not kept.exists()
 
 
+def test_a_kept_notebook_has_its_output_and_nothing_that_differs_between_runs(folder, tmp_path):
+    cell = "import sys; print('42'); print(f'{49 + 1}% done', file=sys.stderr); [profile, seed]"
+    write_notebook(folder, "01_good", cell)
+    write_notebook(folder, "02_bad", "1 / 0")
+    texts = []
+    for place in ("a", "b"):
+        run_notebooks(
+            ["01_good", "02_bad"], "smoke", seed=3, out=tmp_path / place, keep=tmp_path / f"kept {place}"
+        )
+        (kept,) = (tmp_path / f"kept {place}").iterdir()
+        texts.append(kept.read_text())
+    assert texts[0] == texts[1]
+    assert str(tmp_path) not in texts[0] and "50%" not in texts[0]
+    notebook = nbformat.reads(texts[0], 4)
+    nbformat.validate(notebook)
+    title, parameters, cell = notebook.cells
+    assert "parameters" in parameters.metadata.tags
+    assert [output.get("text") or output.data["text/plain"] for output in cell.outputs] == [
+        "42\n",
+        "['smoke', 3]",
+    ]
+
+
+def test_figures_of_an_earlier_run_of_the_notebook_go_when_it_runs(folder, tmp_path):
+    (tmp_path / "smoke").mkdir()
+    for name in ("01_good-old.png", "01_good-old.json", "01_good_too-old.png"):
+        (tmp_path / "smoke" / name).write_text("old")
+    write_notebook(folder, "01_good", "pass")
+    assert run_notebooks(["01_good"], "smoke", out=tmp_path)[0].ok
+    assert [path.name for path in (tmp_path / "smoke").iterdir()] == ["01_good_too-old.png"]
+
+
 def test_a_kernel_that_dies_is_a_failure(folder, tmp_path):
     write_notebook(folder, "01_dead", "import os; os._exit(3)")
     (run,) = run_notebooks(["01_dead"], "smoke", out=tmp_path)
