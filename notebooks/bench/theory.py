@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 import numpy as np
@@ -13,11 +14,12 @@ POINTS = 1000
 
 
 def theory_measures(seed: int = 0, repeats: int = 5) -> dict[str, Measure]:
-    """Time the accuracies of ridge, hinge, logistic and hard margin and two gains, in microseconds of the processor.
+    """Time accuracies, gains and weights, in microseconds of the processor.
 
     The points are random and log-uniform: sample ratio from 0.2 to 30, signal norm from 0.2 to 3, 1 + kappa from
     0.05 to 20, penalty from 1e-8 to 100, standard deviation of the augmentation from 0.2 to 3. The hard margin is
-    timed at 0.05 to 0.99 of the separability threshold.
+    timed at 0.05 to 0.99 of the separability threshold. The cosine gain is timed at 100 points in 128 dimensions,
+    the weights of a sparse head for 100,000 features, and the averaging accuracy for 1,000 features and 100 labels.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ def theory_measures(seed: int = 0, repeats: int = 5) -> dict[str, Measure]:
     Returns
     -------
     dict of str to Measure
-        ``theory/<function>/per point`` is the time of a call with 1,000 points divided by 1,000, and has a goal.
+        ``theory/<function>/per point`` is the time of a call with many points over their number, and has a goal.
         ``theory/<function>/one point`` is the time of a call with a single point.
     """
     measures = {}
@@ -40,12 +42,32 @@ def theory_measures(seed: int = 0, repeats: int = 5) -> dict[str, Measure]:
         ]
         measures[f"theory/{name}/per point"] = Measure.of(whole, "us", goal, less_is_better=True)
         measures[f"theory/{name}/one point"] = Measure.of(single, "us", less_is_better=True)
+    for name, goal, points, function in _large_tasks(np.random.default_rng([seed, 5])):
+        whole = [_microseconds(function, ()) / points for _ in range(repeats)]
+        measures[f"theory/{name}/per point"] = Measure.of(whole, "us", goal, less_is_better=True)
     return measures
 
 
+def _large_tasks(rng):
+    def model(features):
+        return theory.FeatureModel(rng.uniform(0.3, 2, features), rng.uniform(0, 0.6, features), 0.5)
+
+    r, sigma, temperature = (_log_uniform(rng, *ends, 100) for ends in ((0.3, 3), (0.3, 2), (0.05, 1)))
+    many, few = model(100_000), model(1000)
+    weights = theory.layer_weights(few)[1]
+    gain = functools.partial(theory.projector_gain, "cosine", r, sigma, temperature=temperature, dim=128)
+    head = functools.partial(theory.penalised_weights, many, theory.SparseHead(0.01, 0.01, 0.01))
+    yield "cosine gain", 5000, r.size, gain
+    yield "penalised weights", 1, many.num_features, head
+    yield "averaging accuracy", 1e5, 1, functools.partial(theory.averaging_accuracy, few, weights, 0, 100)
+
+
+def _log_uniform(rng, low, high, size):
+    return np.exp(rng.uniform(np.log(low), np.log(high), size))
+
+
 def _tasks(rng):
-    def between(low, high):
-        return np.exp(rng.uniform(np.log(low), np.log(high), POINTS))
+    between = functools.partial(_log_uniform, rng, size=POINTS)
 
     r, delta, kappa, penalty = between(0.2, 3), between(0.2, 30), between(0.05, 20) - 1, between(1e-8, 100)
     separable = np.minimum(delta, theory.separability_threshold(r) * rng.uniform(0.05, 0.99, POINTS))

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from theory import checks
 from theory.checks import AssumptionError
@@ -29,10 +28,8 @@ __all__ = [
     "penalised_weights",
 ]
 
-_SMALLEST_KEPT = np.sqrt(
-    2 / 3
-)  # a feature kept at the global minimum has at least this fraction of its weight s
-_ABOVE = 1 + 1e-12  # upper end of a bracket, so that round-off does not put the root outside
+_SMALLEST_SHARE = 2 / 3  # c^2 / s^2 of a feature that is kept at the global minimum is at least this
+_OUT_OF_RANGE = 0.5  # of the bound of the head's weight: the share is below 1/8 + 1/16 there
 
 
 class PenalisedWeights(NamedTuple):
@@ -71,15 +68,10 @@ def penalised_weights(
     AssumptionError
         If features of equal minimum compete for the last place.
     """
-    penalty = _Penalty.of(scheme)
-    coefficients = _coefficients(model)
-    after = np.array([_kept_weight(growth, decay, penalty) for growth, decay in coefficients])
-    minimum = np.array(
-        [_value(c, growth, decay, penalty) for c, (growth, decay) in zip(after, coefficients, strict=True)]
-    )
+    before, after, minimum = _global_minimum(*_coefficients(model), _Penalty.of(scheme))
     dropped = _beyond_rank(minimum, rank)
-    after[dropped], minimum[dropped] = 0.0, 0.0
-    before = np.array([weight / penalty.head_weight(weight) if weight else 0.0 for weight in after])
+    for part in (before, after, minimum):
+        part[dropped] = 0.0
     return PenalisedWeights(before, after, minimum)
 
 
@@ -106,9 +98,21 @@ def drop_penalty(model: FeatureModel, encoder: float, head_decay: float = 0.0) -
     """
     encoder = checks.scalar("encoder", encoder, 0.0, open_low=True)
     head_decay = checks.scalar("head_decay", head_decay, 0.0)
-    return np.array(
-        [_drop_penalty(growth, decay, encoder, head_decay) for growth, decay in _coefficients(model)]
-    )
+    growth, decay = _coefficients(model)
+    square = np.divide(growth, decay, out=np.zeros_like(growth), where=growth > 0)
+    alone = 2 * (0.4 * growth * (0.8 * square) ** (2 / 3) / np.cbrt(encoder)) ** 1.5
+    if head_decay == 0:
+        return alone
+
+    def kept(head):
+        return _global_minimum(growth, decay, _Penalty(encoder, head, head_decay)).after > 0
+
+    low, high = np.zeros_like(alone), np.where(kept(np.zeros_like(alone)), alone, 0.0)
+    while np.any(high - low > 4 * np.finfo(float).eps * alone):
+        middle = (low + high) / 2
+        inside = kept(middle)
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return (low + high) / 2
 
 
 def drop_strength(scheme: WeightDecay | SparseHead, retention: float, sigma: float) -> float:
@@ -132,7 +136,8 @@ def drop_strength(scheme: WeightDecay | SparseHead, retention: float, sigma: flo
 
     def kept(log_phi):
         square = np.exp(2 * log_phi)
-        return _kept_weight(retention * square, (square + sigma**2) ** 2, penalty) > 0
+        found = _global_minimum(np.array([retention * square]), np.array([(square + sigma**2) ** 2]), penalty)
+        return found.after[0] > 0
 
     low, high = -1.0, 1.0
     while kept(low):
@@ -219,71 +224,51 @@ class _Penalty(NamedTuple):
             return cls(scheme.encoder, 0.0, scheme.head)
         return cls(scheme.encoder, scheme.head, scheme.head_decay)
 
-    def head_weight(self, after):
-        """b > 0 with 2 decay b^4 + group b^3 = 2 encoder c^2, for c = `after` > 0."""
-        target = 2 * self.encoder * after**2
-        bounds = [np.cbrt(target / self.group)] if self.group else []
-        bounds += [(target / (2 * self.decay)) ** 0.25] if self.decay else []
-        if len(bounds) == 1:
-            return bounds[0]
-        high = min(bounds)
-        relative = [self.group * high**3 / target, 2 * self.decay * high**4 / target]
-        return high * scipy.optimize.brentq(
-            lambda x: relative[0] * x**3 + relative[1] * x**4 - 1, 0.0, _ABOVE, xtol=1e-15
-        )
-
-    def cost(self, after):
-        """P(c)."""
-        b = self.head_weight(after)
-        return self.encoder * (after / b) ** 2 + self.group * b + self.decay * b**2
-
-    def slope(self, after):
-        """P'(c), by the envelope theorem 2 encoder c / b^2."""
-        return 2 * self.encoder * after / self.head_weight(after) ** 2
-
 
 def _coefficients(model):
-    return list(zip(model.retention * model.phi**2, model.variance**2, strict=True))
+    return model.retention * model.phi**2, model.variance**2
 
 
-def _value(after, growth, decay, penalty):
-    return -2 * growth * after**2 + decay * after**4 + penalty.cost(after) if after else 0.0
+def _global_minimum(growth, decay, penalty):
+    r"""Weights (k,) before and after the head and the minimum, all 0 where dropping the feature is at least as good.
 
-
-def _kept_weight(growth, decay, penalty):
-    """Weight after the head at the global minimum; 0 when dropping the feature is at least as good.
-
-    At a minimum below zero c >= sqrt(2/3) s, and above that the derivative of the loss changes sign at most once.
+    With the weight b in the head as the unknown, the weight after it is explicit, and the loss is stationary where
+    :math:`q(b) = 2c_1b^2-\frac{c_2}{\lambda_1}(2\mu b^6+\lambda_2b^5)-\lambda_1 = 0`. A kept feature has
+    :math:`c \ge (2/3)^{1/2}s`. There q is concave and falls, so Newton's steps from above approach its largest root
+    from above; where it has none, they leave this range.
     """
-    if growth == 0:
-        return 0.0
-    fixed = np.sqrt(growth / decay)
-
-    def pull(c):
-        return 4 * growth * c - 4 * decay * c**3 - penalty.slope(c)
-
-    if pull(_SMALLEST_KEPT * fixed) < 0:
-        return 0.0
-    after = scipy.optimize.brentq(
-        pull, _SMALLEST_KEPT * fixed, _ABOVE * fixed, xtol=1e-15 * fixed, rtol=4 * np.finfo(float).eps
+    found = PenalisedWeights(*np.zeros((3, growth.size)))
+    some = np.flatnonzero(growth > 0)
+    encoder, group, ridge, growth, decay = (
+        np.broadcast_to(a, found.after.shape)[some] for a in (*penalty, growth, decay)
     )
-    return after if _value(after, growth, decay, penalty) < 0 else 0.0
-
-
-def _drop_penalty(growth, decay, encoder, head_decay):
-    if growth == 0:
-        return 0.0
-    alone = 2 * (0.4 * growth * (0.8 * growth / decay) ** (2 / 3) / np.cbrt(encoder)) ** 1.5
-    if head_decay == 0:
-        return alone
-    if _kept_weight(growth, decay, _Penalty(encoder, 0.0, head_decay)) == 0:
-        return 0.0
-    low, high = 0.0, alone
-    while high - low > 4 * np.finfo(float).eps * alone:
-        middle = (low + high) / 2
-        kept = _kept_weight(growth, decay, _Penalty(encoder, middle, head_decay)) > 0
-        low, high = (middle, high) if kept else (low, middle)
-    return (low + high) / 2
+    target = 2 * encoder * growth / decay  # of 2 mu b^4 + lambda_2 b^3 where c = s
+    with np.errstate(divide="ignore", over="ignore"):
+        highest = np.minimum(np.cbrt(target / group), (target / (2 * ridge)) ** 0.25)
+        cost = encoder / (2 * growth * highest**2)
+    cubic, quartic = group * highest**3 / target, 2 * ridge * highest**4 / target
+    x = np.ones_like(highest)  # b / highest
+    moving = np.ones_like(highest, dtype=bool)
+    while moving.any():
+        square = x * x
+        share = square * x * (cubic + quartic * x)  # (c / s)^2
+        slope = x * (2 - 5 * share - quartic * square * square)
+        moving &= share >= _SMALLEST_SHARE
+        new = x - (square * (1 - share) - cost) / np.where(moving, slope, -1.0)
+        moving &= new < x
+        x = np.where(moving, np.maximum(new, _OUT_OF_RANGE), x)
+    kept = share >= _SMALLEST_SHARE
+    growth, share, head = growth[kept], share[kept], x[kept] * highest[kept]
+    after = np.sqrt(share * growth / decay[kept])
+    before = after / head
+    value = (
+        growth * after**2 * (share - 2)
+        + encoder[kept] * before**2
+        + head * (group[kept] + ridge[kept] * head)
+    )
+    for whole, part in zip(found, (before, after, value), strict=True):
+        whole[some[kept]] = np.where(value < 0, part, 0.0)
+    return found
 
 
 def _beyond_rank(minimum, rank):

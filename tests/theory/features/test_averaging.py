@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import ndtr
 
 import theory
+from theory.features.averaging import _mean_signs
 
 MODEL = theory.FeatureModel([0.7, 1.0, 0.5, 1.5], [0.1, 0.2, 0.0, 0.3], 0.4)
 
@@ -161,3 +163,32 @@ def test_approximation_by_hand_for_unequal_strengths():
 def test_more_samples_than_the_formula_can_take_are_refused(n, exact, upper):
     with pytest.raises(ValueError, match=re.escape(f"n must lie in [1, {upper}]")):
         theory.averaging_accuracy(MODEL, np.ones(4), 0, n, exact)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 100, 9999, 10**6])
+@pytest.mark.parametrize("signal_to_noise", [0.1, 2.0, 20.0, 1e3])
+def test_few_mean_signs_replace_the_binomial_average(n, signal_to_noise):
+    """Against SciPy's binomial, for the factor that a feature has at frequencies from far below to far above 1."""
+    signs, weights = _mean_signs(n, signal_to_noise)
+    middle, reach = n // 2, 9 * round(np.sqrt(n)) + 1
+    count = np.arange(max(0, middle - reach), min(n, middle + reach) + 1)
+    probability, mean = stats.binom.pmf(count, n, 0.5), (2 * count - n) / n
+    for frequency in np.exp(np.linspace(-6, 12, 10)) * np.sqrt(n):
+        decay, turn = np.array([(frequency * signal_to_noise) ** 2 / 2, frequency * signal_to_noise**2]) / (
+            1 + frequency**2 / n
+        )
+        averages = [
+            w @ (np.exp(-decay * m**2) * np.cos(turn * m)) for m, w in ((mean, probability), (signs, weights))
+        ]
+        assert averages[0] == pytest.approx(averages[1], abs=1e-13)
+    assert signs.size <= n // 2 + 1
+    if n >= 9999 and signal_to_noise <= 2:
+        assert signs.size < 50
+
+
+def test_accuracy_rises_smoothly_up_to_the_largest_number_of_samples():
+    """Logarithms of factorials are only good to 1e-9 there; the probabilities of the signs may not come from them."""
+    model = theory.FeatureModel([0.5, 2.0, 2.5], 0.0, 2.5)
+    accuracy = theory.averaging_accuracy(model, [1.0, 1.0, 1.0], 0, 10**6 - np.arange(4)[::-1])
+    rise = np.diff(accuracy)
+    assert np.all(rise > 6e-12) and np.ptp(rise) < 1e-13

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.checks import AssumptionError
+from theory.checks import AssumptionError, ConvergenceError
 from theory.mixture.common import check_sigma, check_signal_norm, flatten, posterior_pull, view_variances
 from theory.roots import find_roots
 
@@ -21,7 +21,11 @@ _LOWEST_TEMPERATURE = 0.002  # exp(1 / temperature) = e^500 is near the largest 
 _LOG_GAINS = np.linspace(-4.0, 4.0, 25)
 # Below this multiple of the least scale, the limit's gain says little about p dimensions.
 _CLEARLY_LIMITED = 1.1
-_NEAR, _AT_THE_END = 0.3, 1e-3  # the gain is sought within this log distance of its limit for many dimensions
+# Log distances of the gain from its limit for many dimensions within which it is sought, one after the other, and
+# degrees of the polynomial in the log gain that stands for the loss there: it errs by less than 1e-9.
+_NEAR = (0.1, 7), (0.4, 12)
+_BESIDE_THE_BEST = 12  # the same degree, between the neighbours of the best gain of the grid
+_REAL = 1e-9  # imaginary part of a real root of a polynomial
 _NORMAL_REACH = 8.0  # P(|G| > 8) = 1e-15
 _CHI_BELOW, _CHI_NODES = 4, 161  # log chi falls off exponentially below its mode, and much faster above it
 _FEWEST_STEPS = 48  # over 16 standard deviations: three steps in each
@@ -63,7 +67,7 @@ def cosine_loss(signal_norm, sigma, temperature, dim, gain, *, views="both"):
 
 
 def cosine_gain(signal_norm, sigma, temperature, dim, *, views="both"):
-    """Gain at the minimum of `cosine_loss`, to about 1e-6; arrays broadcast, with one search for each point.
+    """Gain at the minimum of `cosine_loss`, to about 1e-8; arrays broadcast, with one search for each point.
 
     Source: derived (docs/derivations/projector-gain.md#cosine).
     """
@@ -237,11 +241,16 @@ class _CosineLoss:
     def _log_negatives(self, gain):
         """E log E' exp(cos / temperature)."""
         slope, weights = self._slopes(gain, self.variances[0])
-        other_slope, other_weights = self._slopes(gain, self.variances[1])
+        same = self.variances[0] == self.variances[1]
+        other_slope, other_weights = (slope, weights) if same else self._slopes(gain, self.variances[1])
         sine, other_sine = 1 / np.sqrt(1 + slope**2), 1 / np.sqrt(1 + other_slope**2)
         across = np.outer(sine, other_sine) / self.temperature
         along = np.outer(slope * sine, other_slope * other_sine) / self.temperature
-        noise = scipy.special.hyp0f1(self.noise_dim / 2, across**2 / 4)
+        half = np.tri(*across.shape, dtype=bool) if same else np.ones(across.shape, dtype=bool)
+        noise = np.zeros_like(across)
+        noise[half] = scipy.special.hyp0f1(self.noise_dim / 2, across[half] ** 2 / 4)
+        if same:  # then the matrix is symmetric
+            noise.T[half] = noise[half]
         return weights @ np.log(np.cosh(along) * noise @ other_weights)
 
     def _slopes(self, gain, v):
@@ -284,23 +293,32 @@ def _one_gain(r, anchor_variance, other_variance, temperature, dim, start):
     """Gain at the minimum: beside the limit's gain, else beside the best of a grid."""
     loss = _CosineLoss(r, anchor_variance, other_variance, temperature, dim)
 
-    def minimise(low, high):
-        found = scipy.optimize.minimize_scalar(
-            lambda log_gain: loss(np.exp(log_gain)),
-            bounds=(low, high),
-            method="bounded",
-            options={"xatol": 1e-7},
+    def minimum(middle, reach, degree):
+        """Log gain at the minimum inside the range; None where the loss has none there."""
+        near = np.polynomial.Chebyshev.interpolate(
+            lambda log_gains: [loss(gain) for gain in np.exp(log_gains)],
+            degree,
+            [middle - reach, middle + reach],
         )
-        return float(found.x), min(found.x - low, high - found.x) > _AT_THE_END
+        roots = near.deriv().roots()
+        roots = roots.real[(np.abs(roots.imag) < _REAL) & (np.abs(roots.real - middle) < reach)]
+        lowest = roots[near.deriv(2)(roots) > 0]
+        return lowest[np.argmin(near(lowest))] if lowest.size else None
 
     if np.isfinite(start):
-        log_gain, inside = minimise(np.log(start) - _NEAR, np.log(start) + _NEAR)
-        if inside:
-            return np.exp(log_gain)
+        for reach, degree in _NEAR:
+            if (found := minimum(np.log(start), reach, degree)) is not None:
+                return np.exp(found)
     best = int(np.argmin([loss(gain) for gain in np.exp(_LOG_GAINS)]))
     if best in (0, len(_LOG_GAINS) - 1):
         raise AssumptionError(
             f"the cosine gain lies outside e^-4 to e^4 at signal_norm {r:g}, variances "
             f"{anchor_variance:g} and {other_variance:g}, temperature {temperature:g}, dim {dim:g}"
         )
-    return np.exp(minimise(_LOG_GAINS[best - 1], _LOG_GAINS[best + 1])[0])
+    found = minimum(_LOG_GAINS[best], _LOG_GAINS[best + 1] - _LOG_GAINS[best], _BESIDE_THE_BEST)
+    if found is None:
+        raise ConvergenceError(
+            f"cosine gain: no minimum beside {np.exp(_LOG_GAINS[best]):.3g}, the best of a grid, at signal_norm {r:g}, "
+            f"temperature {temperature:g}, dim {dim:g}"
+        )
+    return np.exp(found)

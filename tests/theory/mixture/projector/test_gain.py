@@ -201,6 +201,19 @@ def test_cosine_gains_in_twenty_dimensions():
         np.testing.assert_allclose(found, expected, atol=6e-4)
 
 
+@pytest.mark.parametrize("views", ["both", "clean anchor"])
+@pytest.mark.parametrize(
+    ("r", "sigma", "temperature", "p"), [(1.5, 0.5, 0.3, 128), (0.4, 1.2, 0.05, 32), (2.5, 0.8, 1.0, 3)]
+)
+def test_the_cosine_gain_makes_the_loss_stationary(views, r, sigma, temperature, p):
+    log_gain = np.log(theory.projector_gain("cosine", r, sigma, temperature=temperature, dim=p, views=views))
+    step = 0.01 * np.arange(-2, 3)
+    losses = theory.cosine_loss(r, sigma, temperature, p, np.exp(log_gain + step), views=views)
+    slope = np.dot([1, -8, 0, 8, -1], losses) / (12 * 0.01)
+    curvature = np.dot([-1, 16, -30, 16, -1], losses) / (12 * 0.01**2)
+    assert curvature > 0 and abs(slope / curvature) < 1e-7
+
+
 @pytest.mark.parametrize("views", ["both", "clean anchor", "clean negatives"])
 def test_cosine_loss_against_sampling(seed, views):
     r, sigma, temperature, p, gain = 1.2, 0.6, 0.4, 6, 1.3
