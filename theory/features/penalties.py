@@ -68,7 +68,8 @@ def penalised_weights(
     AssumptionError
         If features of equal minimum compete for the last place.
     """
-    before, after, minimum = _global_minimum(*_coefficients(model), _Penalty.of(scheme))
+    growth, decay = _coefficients(model)
+    before, after, minimum = _global_minimum(growth, decay, _Penalty.of(scheme))
     dropped = _beyond_rank(minimum, rank)
     for part in (before, after, minimum):
         part[dropped] = 0.0
