@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 
 from theory import checks
-from theory.checks import AssumptionError
+from theory.checks import AssumptionError, ConvergenceError
 from theory.features.model import FeatureModel
 from theory.roots import find_roots
 
@@ -16,6 +16,7 @@ __all__ = ["Collapse", "collapse_asymptote", "half_time", "learning_curve"]
 
 _FAR = 1e9  # a weight this many times above or below its limit moves by one term of the flow: the other is < 1e-18
 _NEAR = 40.0  # tanh(40) = 1 to round-off: beyond it the weight has reached its limit
+_NEWTON_STEPS = 60  # 5 to 8 are needed
 _TERMS = 64  # of power series at arguments <= 1/2; the next term is below 1e-19
 
 
@@ -58,7 +59,9 @@ def learning_curve(model: FeatureModel, times, start, depth: int = 2) -> np.ndar
     return np.stack(curves, axis=-1).reshape(*times.shape, model.num_features)
 
 
-def half_time(model: FeatureModel, start, depth: int = 2) -> np.ndarray:
+def half_time(
+    model: FeatureModel, start, depth: int | None = None, *, head: bool | None = None
+) -> np.ndarray:
     r"""Time at which gradient flow from a balanced start has brought each weight to half of its limit.
 
     From a small start a feature waits, then rises within a short time, so that the features are learnt one after
@@ -72,19 +75,42 @@ def half_time(model: FeatureModel, start, depth: int = 2) -> np.ndarray:
         All retentions above 0.
     start : scalar or (k,) array
         Weights after the last layer at time 0, above 0 and below half of the limit.
-    depth : int >= 1
-        Number of layers L, the head included.
+    depth : int >= 1, optional
+        Number of layers L, the head included; 2 by default.
+    head : bool, optional
+        Instead of `depth`: True for an encoder of one layer behind a head (depth 2), False for the encoder alone
+        (depth 1).
 
     Returns
     -------
     (k,) array
+        In the units of `learning_curve`'s times.
 
     Raises
     ------
+    ValueError
+        If both `depth` and `head` are given.
     AssumptionError
         If a feature has retention 0, so that it has no limit to reach half of, or starts above half of it.
+
+    Examples
+    --------
+    Behind a head the weaker feature is learnt 4 times as late, from the start 0.001, and after a far longer wait:
+
+    >>> model = FeatureModel(phi=[1.0, 0.5], alpha=0.0, sigma=0.0)
+    >>> half_time(model, 1e-3, head=True).round(1)
+    array([124.8, 499.6])
+    >>> half_time(model, 1e-3, head=False).round(1)
+    array([1.6, 7.1])
     """
-    flows, start = _flows(model, depth), _per_feature(model, start, open_low=True)
+    if head is not None:
+        if depth is not None:
+            raise ValueError(
+                f"head must be left out where depth is given, got head={head} and depth={depth!r}"
+            )
+        depth = 2 if head else 1
+    flows = _flows(model, 2 if depth is None else depth)
+    start = _per_feature(model, start, open_low=True)
     limits = np.array([flow.limit for flow in flows])
     if np.any(limits == 0):
         raise AssumptionError(f"half_time needs features of positive retention, got {model.retention}")
@@ -166,7 +192,7 @@ class _Flow(NamedTuple):
         weights = self.decayed(times, start) if side == 1 else self.grown(times, start)
         moderate = weights <= _FAR * limit if side == 1 else weights >= limit / _FAR
         if np.any(moderate):
-            y0 = np.arctanh((limit / start) ** side)
+            y0 = np.arctanh(limit / start if side == 1 else start / limit)
             goal = self.clock(y0, side) + self.pace * times[moderate]
             weights[moderate] = limit * np.tanh(self._solve(goal, side)) ** -side
         return weights
@@ -194,6 +220,8 @@ class _Flow(NamedTuple):
     def _solve(self, goal, side):
         """y > 0 whose clock shows `goal`, at most _NEAR."""
         goal = np.minimum(goal, self.clock(_NEAR, side))
+        if self.depth == 2:
+            return _solve_two_layers(goal, side)
         low, high = np.full_like(goal, np.log(0.01 / _FAR)), np.log(_NEAR)
 
         def shown_minus_goal(log_y, goal):
@@ -213,11 +241,43 @@ def _half_beta(y, q):
         return np.log(tanh) + minus_log_v / 2
     if q == -0.5:  # two layers, the most frequent case: the series sums to this
         return y - 1 / tanh
+    if q == 1.5:
+        return _minus_tanh(y)
     n = np.arange(1, _TERMS)
     below = tanh ** (2 * q) * (1 / q + _polynomial(tanh**2, 1 / (n + q)))
     constant = -scipy.special.psi(q) - np.euler_gamma
     above = minus_log_v + constant - _polynomial(1 - tanh**2, np.cumprod((n - q) / n) / n)
     return np.where(tanh**2 <= 0.5, below, above) / 2
+
+
+def _solve_two_layers(goal, side):
+    """y > 0 with y - coth y = goal (side -1) or y - tanh y = goal, by Newton's method.
+
+    The first function is concave and the start below its root, the second is convex and the start above: monotone.
+    """
+    if side == -1:
+        root = np.sqrt(goal**2 + 4)
+        y = np.where(goal > 0, (goal + root) / 2, 2 / (root - goal))
+    else:
+        cubic = np.cbrt(3 * goal)
+        y = np.where(cubic < 0.5, 1.15 * cubic, goal + 1)
+    for _ in range(_NEWTON_STEPS):
+        tanh = np.tanh(y)
+        step = (y - 1 / tanh - goal) * tanh**2 if side == -1 else (_minus_tanh(y) - goal) / tanh**2
+        y = y - step
+        if np.all(np.abs(step) <= 16 * np.finfo(float).eps * y):
+            return y
+    raise ConvergenceError(
+        f"learning curve: last Newton step {np.abs(step).max():.1e} at y = {checks.show(y)}"
+    )
+
+
+def _minus_tanh(y):
+    """y - tanh y without cancellation: the sum of 2n y^(2n + 1) / (2n + 1)! over cosh y, for y below 1."""
+    small = np.minimum(y, 1.0)
+    n = np.arange(1, 13)
+    series = small * _polynomial(small**2, 2 * n / scipy.special.factorial(2 * n + 1)) / np.cosh(small)
+    return np.where(y < 1, series, y - np.tanh(y))
 
 
 def _polynomial(x, coefficients):

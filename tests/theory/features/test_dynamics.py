@@ -5,6 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import theory
+from theory.features import dynamics
 
 MODEL = theory.FeatureModel([0.5, 1.0, 1.5, 1.0], [0.1, 0.2, 0.9, 1.0], 0.4)
 
@@ -121,6 +122,41 @@ def test_half_time_of_a_small_start_with_and_without_a_head():
         alone = np.log(model.phi**-1 / start) / (4 * model.phi**2)
         np.testing.assert_allclose(theory.half_time(model, start, depth=1), alone, rtol=0.05)
     assert np.ptp(model.correlation) == 0  # the minimum does not choose between the features
+
+
+def test_half_time_with_a_head_is_that_of_two_layers():
+    model = theory.FeatureModel([0.5, 1.0, 1.5], [0.1, 0.2, 0.9], 0.4)
+    two, one = (theory.half_time(model, 1e-4, depth) for depth in (2, 1))
+    np.testing.assert_array_equal(theory.half_time(model, 1e-4, head=True), two)
+    np.testing.assert_array_equal(theory.half_time(model, 1e-4), two)
+    np.testing.assert_array_equal(theory.half_time(model, 1e-4, head=False), one)
+    assert np.all(two > 10 * one)
+    with pytest.raises(ValueError, match="head must be left out where depth is given"):
+        theory.half_time(model, 1e-4, 2, head=True)
+
+
+def test_two_layers_keep_their_numbers():
+    """Numbers of the first version, which solved the elementary equation of two layers alone."""
+    times, start = [0.03, 0.4, 5.0], [0.05, 0.2, 3.0, 0.6]
+    first = [
+        [0.050121541969622894, 0.20577439745884035, 0.6201255921605119, 0.5631755147379187],
+        [0.0516705349222503, 0.3103700152669438, 0.26467871488600175, 0.38482430483495794],
+        [0.08383498591122708, 0.6896551724137461, 0.11989322764597402, 0.18191787271472534],
+    ]
+    np.testing.assert_allclose(theory.learning_curve(MODEL, times, start), first, rtol=1e-14)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_equation_of_two_layers_is_the_series_of_any_depth(side):
+    """y - coth y and y - tanh y against the incomplete beta function at an exponent 1e-9 away."""
+    y = np.geomspace(0.05, 20, 60)
+    power = -0.5 if side == -1 else 1.5
+    elementary = dynamics._half_beta(y, power)
+    around = [dynamics._half_beta(y, power + shift) for shift in (-1e-6, 1e-6)]
+    difference = np.mean(around, axis=0) - elementary
+    np.testing.assert_allclose(difference, difference[-1], atol=2e-9)  # an integration constant
+    goal = elementary[[0, 20, 59]]
+    np.testing.assert_allclose(dynamics._solve_two_layers(goal, side), y[[0, 20, 59]], rtol=1e-12)
 
 
 def test_half_time_needs_a_limit_above_the_start():

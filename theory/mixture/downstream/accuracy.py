@@ -24,13 +24,14 @@ from theory.mixture.common import (
     refuse_not_covered,
 )
 from theory.mixture.downstream.closed_forms import ridge_solution
+from theory.mixture.downstream.equations import Problem
 from theory.mixture.downstream.hard_margin import (
     hard_margin_overlaps,
     separability_signal,
     shrunk_hard_margin_cosine,
 )
 from theory.mixture.downstream.losses import FromProx, Hinge, Logistic, Square
-from theory.mixture.downstream.system import Problem, solve
+from theory.mixture.downstream.system import solve
 
 __all__ = [
     "Limits",
@@ -102,7 +103,7 @@ def downstream_accuracy(
     penalty : float or array, >= 0
         :math:`\lambda`, refused for "hard-margin" and "averaging". 0 means the limit from above (smallest
         interpolator, largest margin where the data separate), refused for a proximal map, a bias and label noise.
-        Infinity means averaging. Between 1e4 and infinity the logistic loss may not converge.
+        Infinity means averaging.
     bias : bool
         Whether the classifier has an unpenalised bias.
     class_balance : float or array, in (0, 1)
@@ -300,7 +301,10 @@ def _imperfect_accuracy(classifier, bias, r, delta, c, lam, flips, balance):
         raise AssumptionError(f"{classifier!r} is not covered with a bias or label noise")
     averages = np.full(r.shape, True) if is_named(classifier, "averaging") else np.isposinf(lam)
     if np.any(~averages & (lam == 0)):
-        raise AssumptionError("penalty must be > 0 with a bias or label noise: the limit 0 is not covered")
+        raise AssumptionError(
+            "penalty must be > 0 with a bias or label noise: without a penalty the data separate or not at a ratio "
+            "that these change, and beside that ratio no law is derived here; take a small penalty, such as 1e-6"
+        )
     signals, noise, offset = (1 - 2 * flips) * r, c / np.sqrt(delta), np.zeros_like(r)
     if bias:  # a vanishing classifier leaves the bias alone, which names the larger class
         larger = np.where(balance > 0.5, np.inf, -np.inf)
@@ -312,6 +316,8 @@ def _imperfect_accuracy(classifier, bias, r, delta, c, lam, flips, balance):
         signals[rest] = r[rest] * solution.overlaps[:, 0]
         noise[rest], offset[rest] = solution.noise, solution.bias
     length, margin = np.hypot(signals, noise), r * signals
+    gone = length == 0  # the constant classifier
+    length, offset = np.where(gone, 1.0, length), np.where(gone, np.copysign(np.inf, offset), offset)
     right = [scipy.special.ndtr((margin + sign * offset) / length) for sign in (1, -1)]
     return balance * right[0] + (1 - balance) * right[1]
 

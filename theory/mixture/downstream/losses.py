@@ -15,6 +15,7 @@ import scipy
 __all__ = ["MarginProx"]
 
 _TAIL = 9.0  # standard deviations of the margin that are integrated: P(|G| > 9) = 2e-19
+_NARROW = 0.01  # spread below which the margin is integrated directly; dividing by it would cost digits
 _TINY = 1e-300
 _ENDS = np.array([-_TAIL, _TAIL])
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
@@ -111,9 +112,33 @@ class Logistic:
     parabola = 4.0, 0.125
     takes_floats = True
     _unit = np.linspace(0.0, 1.0, 240)
+    _hermite = np.polynomial.hermite_e.hermegauss(40)
 
     def moments(self, mean, spread, step):
-        """Averages, accurate to round-off for spreads 0.01 to 100 and steps up to 1e8."""
+        """Averages, accurate to round-off for spreads up to 100 and steps up to 1e8."""
+        narrow = spread < _NARROW
+        if isinstance(spread, float):
+            return self._narrow(mean, spread, step) if narrow else self._wide(mean, spread, step)
+        if not narrow.any():
+            return self._wide(mean, spread, step)
+        parts = [
+            rule(mean[rows], spread[rows], step[rows])
+            for rule, rows in ((self._narrow, narrow), (self._wide, ~narrow))
+        ]
+        places = np.argsort(np.concatenate([np.flatnonzero(narrow), np.flatnonzero(~narrow)]))
+        return Moments(*(np.concatenate(both, axis=-1)[..., places] for both in zip(*parts, strict=True)))
+
+    def _narrow(self, mean, spread, step):
+        """Gauss-Hermite over the margin, all of whose values are near the mean."""
+        nodes, weights = self._hermite
+        deviate = nodes if np.ndim(mean) == 0 else nodes[:, None]
+        pull = scipy.special.expit(-_logistic_prox(mean + deviate * spread, step, 1e-8))
+        bend = pull * (1 - pull)
+        weight = (weights if np.ndim(mean) == 0 else weights[:, None]) / _ROOT_TWO_PI
+        band = weight * (bend / (1 + step * bend))
+        return self._averaged(weight * pull, pull, band, deviate + np.zeros_like(pull), spread)
+
+    def _wide(self, mean, spread, step):
         low, high = np.arcsinh(_logistic_prox(mean + np.multiply.outer(_ENDS, spread), step))
         t = low + np.multiply.outer(self._unit, high - low)
         grow = np.exp(t)
@@ -125,7 +150,10 @@ class Logistic:
         density = np.exp(-0.5 * deviate**2) * (grow + shrink)
         density *= (high - low) / (2 * (len(self._unit) - 1) * _ROOT_TWO_PI * spread)
         band = density * bend
-        whole = (density + step * band) * pull
+        return self._averaged((density + step * band) * pull, pull, band, deviate, spread)
+
+    def _averaged(self, whole, pull, band, deviate, spread):
+        """From e over the nodes with the weights of the margin, e itself, -de/dx with these weights, and G."""
         turned, lifted = band * deviate, band * pull
         return _from_band(
             _total(whole),
@@ -136,17 +164,20 @@ class Logistic:
         )
 
 
-def _logistic_prox(x, step):
-    """P with P - step / (1 + e^P) = x: Newton in z = log(P - x), where the equation is convex and increasing."""
+def _logistic_prox(x, step, last_change=1e-3):
+    """P with P - step / (1 + e^P) = x: Newton in z = log(P - x), where the equation is convex and increasing.
+
+    The error is about the square of `last_change`.
+    """
     log_step = np.log(step)
     right = np.minimum(step * scipy.special.expit(-x), np.maximum(-x, 0) + np.log1p(step))
     z = np.log(np.maximum(right, _TINY))
-    for _ in range(12):
+    for _ in range(20):
         lift = np.exp(z)
         point = x + lift
         change = (z + np.logaddexp(0, point) - log_step) / (1 + scipy.special.expit(point) * lift)
         z = z - change
-        if not (change >= 1e-3).any():
+        if not (change >= last_change).any():
             break
     return x + np.exp(z)
 

@@ -13,8 +13,9 @@ from theory import checks
 from theory.checks import ConvergenceError
 from theory.mixture.downstream.accuracy import _arguments, _flat_overlaps, known_classifier, loss_of
 from theory.mixture.downstream.closed_forms import best_ridge_penalty, ridge_root
+from theory.mixture.downstream.equations import Problem, equations
 from theory.mixture.downstream.hard_margin import separability_signal
-from theory.mixture.downstream.system import Problem, equations, solve
+from theory.mixture.downstream.system import solve
 
 __all__ = ["expansion_slope", "optimal_penalty", "penalty_slope", "reversal_onset"]
 

@@ -12,8 +12,9 @@ from theory import checks
 from theory.mixture.common import check_sample_ratio, check_signal_norm, cost_of, flatten
 from theory.mixture.downstream.accuracy import is_named, known_classifier, loss_of, penalty_of
 from theory.mixture.downstream.closed_forms import averaging_overlaps, ridge_solution
+from theory.mixture.downstream.equations import Problem
 from theory.mixture.downstream.hard_margin import separability_signal
-from theory.mixture.downstream.system import Problem, solve
+from theory.mixture.downstream.system import solve
 
 __all__ = ["misaligned_accuracy", "spectrum_accuracy", "spiked_accuracy"]
 

@@ -1,14 +1,8 @@
-r"""Solver of the downstream equations of a convex loss, for many points at once or one.
-
-The unknowns are :math:`S_k = s_k/r_k`, :math:`\sigma` and :math:`\gamma`, all positive:
-:math:`S_k(\lambda c_k+Q) = \bar e`, :math:`\sigma = \gamma\nu\sqrt\delta`, :math:`\gamma\delta(\lambda+Q) = 1`, moments
-taken at mean :math:`\sum r_k^2S_k` and spread :math:`\rho = (\sum r_k^2S_k^2+\sigma^2)^{1/2}`.
-"""
+"""Solver of the downstream equations: Newton's method, and paths that lead to it."""
 
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +10,9 @@ import scipy
 
 from theory.checks import ConvergenceError
 from theory.mixture.downstream.closed_forms import ridge_solution
-from theory.mixture.downstream.losses import ConvexLoss
+from theory.mixture.downstream.constant import constant_ratio
+from theory.mixture.downstream.equations import Problem, averages_over_labels, equations, equations_alone
+from theory.mixture.downstream.losses import ConvexLoss, Hinge
 from theory.roots import find_roots
 
 TOLERANCE = 1e-12  # relative to the terms of each equation
@@ -30,54 +26,22 @@ _EASY_PENALTY = 1.0  # times the cost of a noise direction: here Newton has neve
 _SMALLEST_PENALTY = 1e-12  # the last point of a path that leads to a penalty of 0
 _SHORTEST_STRIDE = 1e-6  # of a path; below it the point is given up
 _PATH_STEPS = 200
-_BIAS_REACH = 9.0  # standard deviations of the margin that the bias can lie from it
-_WITH_BIAS = (
-    " (with a bias the hinge may have no solution but the constant one, which names the larger class)"
+_SHORTEST_BIAS_STRIDE = 1e-4  # of the path from equal classes
+_LIGHT_PENALTY = 0.1
+_NEAR_CONSTANT = (
+    1e-6  # relative distance from the ratio of the constant classifier; there w is below round-off
 )
+_BIAS_REACH = 9.0  # standard deviations of the margin that the bias can lie from it
 _POINTS_AT_ONCE = 1024  # bounds the memory of the logistic loss's quadrature to some 30 megabytes
 # The square loss that gives the start has at least this penalty, to stay clear of interpolation.
 _START_PENALTY = 1e-3
 
 
-class Problem(NamedTuple):
-    """Points to solve.
-
-    Attributes
-    ----------
-    strengths, costs : (n, k) array
-        Parts of the mean, and what the penalty charges for their directions.
-    sample_ratio, penalty : (n,) array
-    noise_costs, shares : (n, m) array or None
-        Costs of the noise directions and the fraction of all dimensions that has each. None: cost 1 for all.
-    flips : (n,) array or None
-        Probability that a training label is wrong. None: 0.
-    balance : (n,) array or None
-        Frequency of the first class, for a classifier with a bias. None: no bias.
-    """
-
-    strengths: np.ndarray
-    costs: np.ndarray
-    sample_ratio: np.ndarray
-    penalty: np.ndarray
-    noise_costs: np.ndarray | None = None
-    shares: np.ndarray | None = None
-    flips: np.ndarray | None = None
-    balance: np.ndarray | None = None
-
-    def take(self, rows) -> Problem:
-        """The points of the given rows."""
-        return self._replace(
-            **{name: field[rows] for name, field in self._asdict().items() if field is not None}
-        )
-
-    @property
-    def plain(self) -> bool:
-        """Whether the noise is isotropic, the labels are right and there is no bias."""
-        return self.shares is None and self.flips is None and self.balance is None
-
-
 class Solution(NamedTuple):
-    """Solved points: `logs` (n, k + 2) of S_k, sigma and gamma; with a bias one more column, its asinh."""
+    """Solved points: `logs` (n, k + 2) of S_k, sigma and gamma; with a bias one more column, its asinh.
+
+    The logarithms are -inf where the classifier vanishes and leaves the bias alone.
+    """
 
     logs: np.ndarray
     loss: ConvexLoss
@@ -117,17 +81,16 @@ def solve(loss: ConvexLoss, problem: Problem) -> Solution:
 
 def _solve_block(loss, problem):
     with np.errstate(all="ignore"):  # a trial point that overflows is refused by its residual
-        if problem.flips is None and problem.balance is None:
-            logs, residual = _solve_right_labels(loss, problem)
-        else:
-            logs, residual = _solve_from_right_labels(loss, problem)
+        logs, residual = _solve_without_bias(loss, problem._replace(balance=None))
+        if problem.balance is not None:
+            logs, residual = _solve_with_bias(loss, problem, logs)
     worst = int(np.argmax(residual))
     if not residual[worst] <= TOLERANCE:
         point = problem.take([worst])
         raise ConvergenceError(
             f"downstream equations: residual {residual[worst]:.1e} above {TOLERANCE:g} at strengths "
             f"{point.strengths[0]}, costs {point.costs[0]}, sample_ratio {point.sample_ratio[0]:g}, "
-            f"penalty {point.penalty[0]:g}{_WITH_BIAS if problem.balance is not None else ''}"
+            f"penalty {point.penalty[0]:g}"
         )
     return logs
 
@@ -140,35 +103,82 @@ def _solve_right_labels(loss, problem):
     return logs, residual
 
 
-def _solve_from_right_labels(loss, problem):
-    """Follow the solution from right labels to the wanted share of wrong ones, then let the bias in."""
-    right = problem._replace(flips=None, balance=None)
-    logs, residual = _solve_right_labels(loss, right)
-    wrong = problem._replace(balance=None)
-    if problem.flips is not None:
-        ends = np.where(residual <= TOLERANCE, 1.0, 0.0)
-
-        def flipped(rows, position):
-            return wrong.take(rows)._replace(flips=wrong.flips[rows] * position)
-
-        logs, residual = _follow(loss, flipped, logs, np.zeros(len(logs)), ends, first_stride=1.0)
-    if problem.balance is None:
+def _solve_without_bias(loss, problem):
+    """Follow the solution from right labels to the wanted share of wrong ones."""
+    logs, residual = _solve_right_labels(loss, problem._replace(flips=None))
+    if problem.flips is None:
         return logs, residual
-    unbiased = logs
+    ends = np.where(residual <= TOLERANCE, 1.0, 0.0)
+
+    def flipped(rows, position):
+        return problem.take(rows)._replace(flips=problem.flips[rows] * position)
+
+    return _follow(loss, flipped, logs, np.zeros(len(logs)), ends, first_stride=1.0)
+
+
+def _solve_with_bias(loss, problem, unbiased):
+    """Newton's method from the solution without a bias; then from equal classes, from an easier point."""
     logs = np.concatenate([unbiased, _bias_start(loss, problem, unbiased)[:, None]], axis=1)
     logs, residual = _newton(loss, problem, logs)
     lost = np.flatnonzero(~(residual <= TOLERANCE))
+    ratios = _constant_ratios(loss, problem.take(lost))
+    constant = problem.sample_ratio[lost] >= ratios * (1 - _NEAR_CONSTANT)
+    rows, lost, ratios = lost[constant], lost[~constant], ratios[~constant]
+    logs[rows], residual[rows] = -np.inf, 0.0
+    logs[rows, -1] = np.arcsinh(np.sign(problem.balance[rows] - 0.5))
+    if lost.size:
+        logs[lost], residual[lost] = _from_equal_classes(loss, problem.take(lost), unbiased[lost])
+        hard = ~(residual[lost] <= TOLERANCE)
+        lost, ratios = lost[hard], ratios[hard]
+    if lost.size:
+        logs[lost], residual[lost] = _from_an_easier_point(loss, problem.take(lost), ratios)
+    return logs, residual
+
+
+def _constant_ratios(loss, problem):
+    """Sample ratios from which on the minimum is the constant classifier; infinite for a loss without a kink."""
+    if not isinstance(loss, Hinge):
+        return np.full(len(problem.penalty), np.inf)
+    flips = np.zeros_like(problem.balance) if problem.flips is None else problem.flips
+    points = zip(problem.strengths, problem.balance, flips, strict=True)
+    return np.array([constant_ratio(np.linalg.norm(r), rho, f) for r, rho, f in points])
+
+
+def _from_equal_classes(loss, problem, unbiased):
+    """Follow the solution from equal classes, where it has no bias."""
 
     def shifted(rows, position):
-        points = problem.take(lost[rows])
+        points = problem.take(rows)
         return points._replace(balance=0.5 + (points.balance - 0.5) * position)
 
-    if lost.size:
-        start, ends = np.concatenate([unbiased[lost], np.zeros((lost.size, 1))], axis=1), np.ones(lost.size)
-        logs[lost], residual[lost] = _follow(
-            loss, shifted, start, 0 * ends, ends, first_stride=0.1, shortest_stride=0.01
+    ends = np.ones(len(unbiased))
+    start = np.concatenate([unbiased, np.zeros((len(unbiased), 1))], axis=1)
+    return _follow(loss, shifted, start, 0 * ends, ends, 0.1, _SHORTEST_BIAS_STRIDE)
+
+
+def _from_an_easier_point(loss, problem, ratios):
+    """Follow from a light penalty and few samples; near the constant classifier its size falls as 1 - delta / ratio."""
+    ratios = np.where(
+        np.isfinite(ratios), ratios, 2 * problem.sample_ratio
+    )  # then the samples stay as they are
+    distance = 1 - problem.sample_ratio / ratios
+    far, light = np.maximum(distance, 0.5), np.minimum(problem.penalty, _LIGHT_PENALTY)
+
+    def harder(rows, position):
+        points, last = problem.take(rows), position == 1
+        between = far[rows] ** (1 - position) * distance[rows] ** position
+        penalty = light[rows] ** (1 - position) * points.penalty**position
+        return points._replace(
+            sample_ratio=np.where(last, points.sample_ratio, ratios[rows] * (1 - between)),
+            penalty=np.where(last, points.penalty, penalty),
         )
-    return logs, residual
+
+    ends = np.ones(len(light))
+    easy = harder(np.arange(len(light)), 0 * ends)
+    logs, residual = _solve_without_bias(loss, easy._replace(balance=None))
+    logs, residual = _from_equal_classes(loss, easy, logs)
+    logs, found = _follow(loss, harder, logs, 0 * ends, np.where(residual <= TOLERANCE, ends, 0.0), 0.1)
+    return logs, np.where(residual <= TOLERANCE, found, np.inf)
 
 
 def _bias_start(loss, problem, logs):
@@ -181,106 +191,10 @@ def _bias_start(loss, problem, logs):
 
     def pull(root, mean, spread, step, flips, balance):
         held = Problem(*[np.empty((len(mean), 1))] * 2, mean, mean, flips=flips, balance=balance)
-        return _averages(loss, held, mean, spread, step, np.sinh(root))[0][3]
+        return averages_over_labels(loss, held, mean, spread, step, np.sinh(root))[0][3]
 
     reach = np.arcsinh(2 * (2 + mean + _BIAS_REACH * spread + step))
     return find_roots(pull, -reach, reach, (mean, spread, step, flips, problem.balance), name="bias")
-
-
-def equations(loss: ConvexLoss, problem: Problem, logs: np.ndarray):
-    """Log residuals (n, k + 2) and their Jacobian (n, k + 2, k + 2) by the logarithms of the unknowns.
-
-    A bias adds one unknown, its asinh, and one equation, E[y t e] = 0 over the root of E[e^2].
-    """
-    spikes = problem.strengths.shape[1]
-    biased = problem.balance is not None
-    values = np.exp(logs[:, : spikes + 2])
-    overlaps, noise, step = values[:, :spikes], values[:, spikes], values[:, spikes + 1]
-    squared = problem.strengths**2
-    mean_slope = squared * overlaps  # d mean / d log S_k
-    mean = np.add.reduce(mean_slope, axis=1)
-    spread = np.sqrt(np.add.reduce(mean_slope * overlaps, axis=1) + noise**2)
-    offset = np.sinh(logs[:, -1]) if biased else None
-    averages, slopes = _averages(loss, problem, mean, spread, step, offset)
-    first, second, curvature = averages[:3]
-    direction = np.zeros((len(logs), 3 + biased, logs.shape[1]))  # d (mean, spread, step, bias) / d unknowns
-    direction[:, 0, :spikes] = mean_slope
-    direction[:, 1, :spikes] = mean_slope * overlaps / spread[:, None]
-    direction[:, 1, spikes] = noise**2 / spread
-    direction[:, 2, spikes + 1] = step
-    if biased:
-        direction[:, 3, -1] = np.cosh(logs[:, -1])
-    moved = np.matmul(slopes, direction)
-    held = problem.penalty[:, None] * problem.costs + curvature[:, None]
-    total, excess, total_slope, excess_slope = _noise_terms(problem, curvature)
-    residual = np.matmul(logs, _powers(spikes, biased).T)
-    residual[:, :spikes] += np.log(held / first[:, None])
-    residual[:, spikes] -= 0.5 * np.log(problem.sample_ratio * second * excess)
-    residual[:, spikes + 1] += np.log(problem.sample_ratio * total)
-    jacobian = np.empty((len(logs), logs.shape[1], logs.shape[1]))
-    jacobian[:, :spikes] = moved[:, 2:3] / held[..., None] - moved[:, :1] / first[:, None, None]
-    jacobian[:, spikes] = moved[:, 1] / (-2 * second[:, None]) - 0.5 * excess_slope[:, None] * moved[:, 2]
-    jacobian[:, spikes + 1] = moved[:, 2] * total_slope[:, None]
-    if biased:
-        root = np.sqrt(second)
-        residual[:, -1] = averages[3] / root
-        jacobian[:, -1] = (
-            moved[:, 3] / root[:, None] - (averages[3] / (2 * second * root))[:, None] * moved[:, 1]
-        )
-    jacobian += _powers(spikes, biased)
-    return residual, jacobian
-
-
-def _averages(loss, problem, mean, spread, step, offset):
-    """Averages (3 or 4, n) of t e, e^2, -de/dx and y t e over labels, and slopes by mean, spread, step and bias.
-
-    A training label is right (t = 1) or flipped (t = -1); its margin is t (mean + y bias) + spread G.
-    """
-    if problem.flips is None and problem.balance is None:
-        m = loss.moments(mean, spread, step)
-        return (m.first, m.second, m.curvature), np.moveaxis(np.array(m.slopes), 2, 0)
-    flips = np.zeros_like(mean) if problem.flips is None else problem.flips
-    classes = [(1, 1.0)] if problem.balance is None else [(1, problem.balance), (-1, 1 - problem.balance)]
-    averages, slopes = 0.0, 0.0
-    for t, label_weight in ((1, 1 - flips), (-1, flips)):
-        for y, class_weight in classes:
-            m = loss.moments(t * (mean if offset is None else mean + y * offset), spread, step)
-            by = np.moveaxis(np.array(m.slopes), 2, 0) * [t, 1, 1]
-            if offset is not None:
-                by = np.concatenate([by, y * by[..., :1]], axis=2)
-                by = np.concatenate([by, y * by[:, :1]], axis=1) * np.array([t, 1, 1, t])[:, None]
-                values = np.array([t * m.first, m.second, m.curvature, y * t * m.first])
-            else:
-                by = by * np.array([t, 1, 1])[:, None]
-                values = np.array([t * m.first, m.second, m.curvature])
-            weight = label_weight * class_weight
-            averages = averages + weight * values
-            slopes = slopes + weight[:, None, None] * by
-    return averages, slopes
-
-
-def _noise_terms(problem, curvature):
-    """The noise directions' part of the equations for gamma and sigma, and slopes of their logarithms by Q.
-
-    With A = sum h / (lambda c + Q), B = sum h / (lambda c + Q)^2: 1 / A and B / A^2, which isotropic noise makes
-    lambda + Q and 1; then -d log A / dQ and d log (B / A^2) / dQ.
-    """
-    if problem.shares is None:
-        total = problem.penalty + curvature
-        return total, 1.0, 1 / total, np.zeros_like(total)
-    inverse = 1 / (problem.penalty[:, None] * problem.noise_costs + curvature[:, None])
-    one, two, three = (np.add.reduce(problem.shares * inverse**power, axis=1) for power in (1, 2, 3))
-    return 1 / one, two / one**2, two / one, 2 * two / one - 2 * three / two
-
-
-@cache
-def _powers(spikes, biased):
-    """Exponents of the unknowns in each equation, outside the moments."""
-    powers = np.eye(spikes + 2 + biased)
-    powers[spikes, spikes + 1] = -1
-    if biased:
-        powers[-1, -1] = 0
-    return powers
 
 
 def _continued(loss, problem):
@@ -395,41 +309,6 @@ def _newton_alone(loss, problem, start):
         else:
             scale /= 4
     return np.array([here]), np.array([size])
-
-
-def equations_alone(loss: ConvexLoss, point, logs):
-    """`equations` of one point with one spike, in floats.
-
-    Parameters
-    ----------
-    loss : ConvexLoss
-        That takes floats.
-    point : (float, float, float, float)
-        Strength, cost, sample ratio and penalty.
-    logs : list of 3 floats
-
-    Returns
-    -------
-    residual, jacobian : list of 3 floats, and of its 3 rows
-    """
-    strength, cost, sample_ratio, penalty = point
-    overlap, noise, step = np.exp(logs).tolist()
-    mean = strength**2 * overlap
-    spread = (mean * overlap + noise * noise) ** 0.5
-    first, second, curvature, slopes = loss.moments(mean, spread, step)
-    held, total = penalty * cost + curvature, penalty + curvature
-    by_overlap, by_noise = mean * overlap / spread, noise * noise / spread
-    (e0, e1, e2), (v0, v1, v2), (q0, q1, q2) = (
-        (by_mean * mean + by_spread * by_overlap, by_spread * by_noise, by_step * step)
-        for by_mean, by_spread, by_step in slopes
-    )
-    terms = np.log([held / first, sample_ratio * second, sample_ratio * total]).tolist()
-    residual = [logs[0] + terms[0], logs[1] - logs[2] - terms[1] / 2, logs[2] + terms[2]]
-    return residual, [
-        [1 + q0 / held - e0 / first, q1 / held - e1 / first, q2 / held - e2 / first],
-        [v0 / (-2 * second), 1 - v1 / (2 * second), -1 - v2 / (2 * second)],
-        [q0 / total, q1 / total, 1 + q2 / total],
-    ]
 
 
 def _tried_alone(loss, point, logs):

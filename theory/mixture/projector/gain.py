@@ -156,6 +156,8 @@ def projector_loss(loss, signal_norm, sigma, metric: Metric, dim, *, views="both
 def expansion_threshold(loss, signal_norm):
     r"""Augmentation variance :math:`\sigma_c^2` above which the loss expands, both views augmented.
 
+    The result is a variance. Its square root is what `sigma` of the other functions is compared with.
+
     spectral: :math:`(1+r^2)^{1/2}`. inner: the root of :math:`T_v(1/v^2) = \sigma^2/v`, :math:`v = 1+\sigma^2`;
     :math:`1+\frac38r^2` for small r, :math:`r/(\frac12\log2v)^{1/2}` for large r.
 
@@ -169,7 +171,14 @@ def expansion_threshold(loss, signal_norm):
 
     Returns
     -------
-    float or array
+    threshold_variance : float or array
+        :math:`\sigma_c^2`, in squared units of the noise of the data.
+
+    Examples
+    --------
+    >>> import numpy as np, theory
+    >>> print(np.sqrt(theory.expansion_threshold("inner", 1.5)).round(4))
+    1.2577
     """
     if checks.choice("loss", loss, LOSSES) == "euclidean":
         raise AssumptionError("loss 'euclidean' has no threshold: it expands at any augmentation")

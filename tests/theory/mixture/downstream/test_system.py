@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import theory
+from theory.mixture.downstream.equations import Problem, equations, equations_alone
 from theory.mixture.downstream.losses import Hinge, Logistic
-from theory.mixture.downstream.system import Problem, equations, equations_alone
 
 POINTS, SOLVED = 1000, 200
 LOSSES = pytest.mark.parametrize("loss", [Hinge(), Logistic()], ids=["hinge", "logistic"])
@@ -88,3 +88,24 @@ def test_floats_are_refused_in_the_words_that_refuse_arrays(point):
 def test_a_point_that_cannot_be_solved_is_an_error():
     with pytest.raises(theory.ConvergenceError, match="penalty 1e\\+200"):
         theory.downstream_accuracy("hinge", 1.0, 2.0, 0.0, 1e200)
+
+
+def test_narrow_margins_are_integrated_without_loss(seed):
+    """Where both rules of the logistic loss are good to 1e-10 they agree; that of wide margins loses 1e-16 / spread."""
+    rng = np.random.default_rng([seed, 85])
+    arguments = rng.normal(size=POINTS) * 2, between(rng, 0.005, 0.05), between(rng, 1e-4, 1e4)
+    one, other = (rule(*arguments) for rule in (Logistic()._narrow, Logistic()._wide))
+    for field in ("first", "second", "curvature"):
+        assert worst(getattr(one, field), getattr(other, field)) < 1e-10
+    scale = np.abs(np.array(one.slopes)).max(axis=(0, 1))
+    assert np.max(np.abs(np.array(one.slopes) - other.slopes) / scale) < 1e-7
+
+
+def test_a_large_penalty_is_nearly_averaging():
+    """1e-6 in all gains is a penalty of 1e12; the distance to averaging falls as the inverse penalty."""
+    averaging = theory.downstream_accuracy("averaging", 1.5, 2.0, 0.3)
+    penalties = np.array([1e4, 1e5, 1e6])
+    gap = averaging - theory.downstream_accuracy("logistic", 1.5, 2.0, 0.3, penalties)
+    np.testing.assert_allclose(gap * penalties, gap[0] * penalties[0], rtol=1e-2)
+    spread = theory.spectrum_accuracy([1.5, 0.0], [1.3e-6, 1e-6], [1e-9, 1 - 1e-9], 2.0, 1.0, "logistic")
+    assert spread == pytest.approx(averaging, abs=1e-8)
