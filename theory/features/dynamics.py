@@ -59,9 +59,7 @@ def learning_curve(model: FeatureModel, times, start, depth: int = 2) -> np.ndar
     return np.stack(curves, axis=-1).reshape(*times.shape, model.num_features)
 
 
-def half_time(
-    model: FeatureModel, start, depth: int | None = None, *, head: bool | None = None
-) -> np.ndarray:
+def half_time(model: FeatureModel, start, depth: int = 2, *, head: bool = True) -> np.ndarray:
     r"""Time at which gradient flow from a balanced start has brought each weight to half of its limit.
 
     From a small start a feature waits, then rises within a short time, so that the features are learnt one after
@@ -75,11 +73,10 @@ def half_time(
         All retentions above 0.
     start : scalar or (k,) array
         Weights after the last layer at time 0, above 0 and below half of the limit.
-    depth : int >= 1, optional
-        Number of layers L, the head included; 2 by default.
-    head : bool, optional
-        Instead of `depth`: True for an encoder of one layer behind a head (depth 2), False for the encoder alone
-        (depth 1).
+    depth : int >= 1
+        Number of layers L, the head included.
+    head : bool
+        False leaves the head out: the flow of the L - 1 layers below it alone.
 
     Returns
     -------
@@ -89,7 +86,7 @@ def half_time(
     Raises
     ------
     ValueError
-        If both `depth` and `head` are given.
+        If nothing is left without the head (depth 1).
     AssumptionError
         If a feature has retention 0, so that it has no limit to reach half of, or starts above half of it.
 
@@ -103,13 +100,7 @@ def half_time(
     >>> half_time(model, 1e-3, head=False).round(1)
     array([1.6, 7.1])
     """
-    if head is not None:
-        if depth is not None:
-            raise ValueError(
-                f"head must be left out where depth is given, got head={head} and depth={depth!r}"
-            )
-        depth = 2 if head else 1
-    flows = _flows(model, 2 if depth is None else depth)
+    flows = _flows(model, checks.integer("depth", depth, 1 if head else 2) - (not head))
     start = _per_feature(model, start, open_low=True)
     limits = np.array([flow.limit for flow in flows])
     if np.any(limits == 0):

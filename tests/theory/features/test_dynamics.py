@@ -126,13 +126,14 @@ def test_half_time_of_a_small_start_with_and_without_a_head():
 
 def test_half_time_with_a_head_is_that_of_two_layers():
     model = theory.FeatureModel([0.5, 1.0, 1.5], [0.1, 0.2, 0.9], 0.4)
-    two, one = (theory.half_time(model, 1e-4, depth) for depth in (2, 1))
+    one, two, three = (theory.half_time(model, 1e-4, depth) for depth in (1, 2, 3))
     np.testing.assert_array_equal(theory.half_time(model, 1e-4, head=True), two)
     np.testing.assert_array_equal(theory.half_time(model, 1e-4), two)
     np.testing.assert_array_equal(theory.half_time(model, 1e-4, head=False), one)
+    np.testing.assert_array_equal(theory.half_time(model, 1e-4, 4, head=False), three)
     assert np.all(two > 10 * one)
-    with pytest.raises(ValueError, match="head must be left out where depth is given"):
-        theory.half_time(model, 1e-4, 2, head=True)
+    with pytest.raises(ValueError, match="depth must be an integer >= 2"):
+        theory.half_time(model, 1e-4, 1, head=False)
 
 
 def test_two_layers_keep_their_numbers():
