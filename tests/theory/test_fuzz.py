@@ -76,6 +76,7 @@ SPECIAL = {  # where a name means something else than in the other functions
     "reversal_onset": {"classifier": "logistic", "sample_ratio": 3.0},
     "decayed_imbalance": {"start": np.eye(2), "time": 1.0},
     "drop_strength": {"retention": 0.8},
+    "half_time": {"head": True},
     "learning_curve": {"start": [0.1, 0.1, 0.1]},
     "thresholded_path": {"times": [0.0, 0.5]},
 }
