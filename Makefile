@@ -1,4 +1,4 @@
-# figures, claims, test, check, lint, mutants, clean. Every target makes .venv first when it is missing or outdated.
+# figures, site, claims, test, check, lint, mutants, clean. Every target makes .venv first when it is missing or outdated.
 # ARGS goes to the command: make figures ARGS="--only 05 --jobs 4"
 
 PROFILE ?= quick
@@ -13,10 +13,15 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: figures claims test check lint mutants clean
+.PHONY: figures site claims test check lint mutants clean
 
 figures: $(READY)
 	$(BIN)/python -m notebooks.cli figures --profile $(PROFILE) --keep build/notebooks $(ARGS)
+
+# The pages of site/, from the notebooks that "make figures" left in build/notebooks; needs no network.
+site: $(READY)
+	$(BIN)/python docs/site/prepare.py build/site-source --kept build/notebooks
+	$(BIN)/python -m sphinx -W -n -q -d build/doctrees build/site-source site
 
 claims: $(READY)
 	$(BIN)/python -m notebooks.cli claims $(ARGS)
@@ -38,7 +43,7 @@ mutants: $(READY)
 	$(BIN)/python -m tests.mutants.run $(ARGS)
 
 clean:
-	rm -rf .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site *.egg-info
 	find theory neural synthetic notebooks tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt tools/setup.sh

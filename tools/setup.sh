@@ -36,7 +36,7 @@ install() {
 }
 echo "setup: installing $torch, then the rest (minutes the first time)"
 install "$torch"
-install -e '.[test,dev]' -c constraints.txt
+install -e '.[test,dev,docs]' -c constraints.txt
 # Where the code lies, seen from .venv: so it is found in a copied clone, and in a folder that ASCII cannot spell.
 for place in .venv/lib/python*/site-packages/__editable__.projhead-*.pth; do
     [ ! -e "$place" ] || echo ../../../.. >"$place"

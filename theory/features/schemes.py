@@ -88,7 +88,7 @@ class Bilevel(Scheme):
 
 @dataclass(frozen=True)
 class WeightDecay(Scheme):
-    """Penalty `encoder` |W_1|_F^2 + `head` |W_2|_F^2; `weight_decay` in PyTorch is twice these numbers."""
+    r"""Penalty `encoder` :math:`\|W_1\|_F^2` + `head` :math:`\|W_2\|_F^2`; `weight_decay` in PyTorch is twice these."""
 
     encoder: float
     head: float
@@ -100,7 +100,7 @@ class WeightDecay(Scheme):
 
 @dataclass(frozen=True)
 class SparseHead(Scheme):
-    """Penalty `encoder` |W_1|_F^2 + `head` |W_2|_{2,1} + `head_decay` |W_2|_F^2.
+    r"""Penalty `encoder` :math:`\|W_1\|_F^2` + `head` :math:`\|W_2\|_{2,1}` + `head_decay` :math:`\|W_2\|_F^2`.
 
     The groups of the 2,1-norm are the columns of W_2, one for each unit of the representation.
     """

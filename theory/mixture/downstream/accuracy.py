@@ -192,18 +192,19 @@ def accuracy_limits(classifier, signal_norm, sample_ratio, penalty=None) -> Limi
 
 
 def penalty_from_c(c, samples):
-    """Penalty of scikit-learn's `LogisticRegression` and `LinearSVC` with inverse strength C: 1 / (samples C).
+    r"""Penalty of scikit-learn's `LogisticRegression` and `LinearSVC` with inverse strength C: 1 / (samples C).
 
-    Source: derived here. scikit-learn minimises C times the sum of the losses + |w|^2 / 2; divide by C times samples.
+    Source: derived here. scikit-learn minimises C times the sum of the losses + :math:`\|w\|^2/2`; divide by C times
+    samples.
     """
     c, samples = checks.in_range("c", c, 0.0, open_low=True), checks.in_range("samples", samples, 1.0)
     return (1 / (samples * c))[()]
 
 
 def penalty_from_alpha(alpha, samples):
-    """Penalty of scikit-learn's `Ridge` with strength alpha: alpha / samples.
+    r"""Penalty of scikit-learn's `Ridge` with strength alpha: alpha / samples.
 
-    Source: derived here. scikit-learn minimises the sum of squares + alpha |w|^2; divide by 2 samples.
+    Source: derived here. scikit-learn minimises the sum of squares + alpha :math:`\|w\|^2`; divide by 2 samples.
     """
     alpha, samples = checks.in_range("alpha", alpha, 0.0), checks.in_range("samples", samples, 1.0)
     return (alpha / samples)[()]
