@@ -29,9 +29,9 @@ claims: $(READY)
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
 
-# The code alone: no claims, no notebooks. Everything is in "make test".
+# The code alone: no claims, no notebooks, no site. Everything is in "make test".
 check: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/claims --ignore tests/notebooks --ignore tests/test_map.py $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/claims --ignore tests/notebooks --ignore tests/site --ignore tests/test_map.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/python -m ruff check

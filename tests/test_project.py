@@ -27,7 +27,7 @@ def requirements(*extras):
 
 
 def test_every_requirement_of_the_suite_is_pinned():
-    assert requirements("test", "dev") <= set(PINS)
+    assert requirements("test", "dev", "docs") <= set(PINS)
 
 
 def test_the_environment_is_the_pinned_one():
@@ -51,7 +51,7 @@ def test_the_command_is_installed():
 
 
 def test_every_target_is_a_make_target():
-    for target in ("figures", "claims", "test", "check", "lint", "mutants", "clean"):
+    for target in ("figures", "site", "claims", "test", "check", "lint", "mutants", "clean"):
         run = subprocess.run(
             ["make", "-n", "-s", target], cwd=ROOT, capture_output=True, text=True, check=False
         )
