@@ -5,6 +5,7 @@ PROFILE ?= quick
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/installed
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 export PYTHON
 export PYTHONPATH := $(CURDIR)
@@ -28,11 +29,11 @@ claims: $(READY)
 	$(BIN)/python -m notebooks.cli claims $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 # The code alone: no claims, no notebooks, no site. Everything is in "make test".
 check: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/claims --ignore tests/notebooks --ignore tests/site --ignore tests/test_map.py $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --ignore tests/claims --ignore tests/notebooks --ignore tests/site --ignore tests/test_map.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/python -m ruff check

@@ -1,6 +1,7 @@
 """Every claim against its measurement, with its control; and the committed ledger against the claims."""
 
 import json
+import os
 
 import pytest
 from joblib import parallel_config
@@ -12,6 +13,8 @@ from synthetic.claims.rule import LEDGER_COMPARISONS
 from synthetic.store.files import clone_root
 from synthetic.store.versions import PACKAGES
 
+WORKERS = 1 if "PYTEST_XDIST_WORKER" in os.environ else available_cores()
+"""Processes of one claim. Where pytest itself runs several, each claim keeps to its own."""
 FIELDS = (
     *("statement", "latex", "source", "reference", "assumptions"),
     *("limits", "reason", "quantity", "expected"),
@@ -20,7 +23,7 @@ FIELDS = (
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_claim_has_its_verdict_and_rejects_its_control(claim, seed):
-    with parallel_config(n_jobs=available_cores()):
+    with parallel_config(n_jobs=WORKERS):
         result = run_claim(claim, seed)
     shown = json.dumps(result.to_json(), indent=1)
     assert result.verdict == claim.expected, shown
