@@ -24,7 +24,9 @@ def compare_head(layers: Layers) -> dict[str, float]:
     dict
         `theory`, and for each control `identity` (z = h), `whitening`, `PCA` (the p largest variances): cosines;
         `shared_energy`: share of tr V in the p/8 (at least 1) directions that the views share most;
-        `kept_angle`: largest principal angle, in degrees, between these directions and the head's strongest ones.
+        `kept_angle`: angle, in degrees, between the space of the directions that the head weighs most and that of as
+        many directions that the views share most, :math:`\arccos((\sum_i\cos^2\theta_i/k)^{1/2})` with their k
+        principal angles; k is p, but at most half of the directions.
     """
     before, outputs = layers.before, len(layers.head)
     scale = before.principal[0]
@@ -40,16 +42,17 @@ def compare_head(layers: Layers) -> dict[str, float]:
         return float(diagonal[: len(weights)] @ weights / length) if length > 0 else float("nan")
 
     modes = max(1, min(outputs, len(scale)) // 8)
-    strongest = np.linalg.svd(head, full_matrices=False)[2][:modes]
-    turned = before.whitening.T @ before.cov @ shared.directions[:, :modes]
-    smallest = np.linalg.svd(strongest @ turned, compute_uv=False)[-1]
+    space = max(1, min(outputs, len(scale) // 2))
+    strongest = np.linalg.svd(head, full_matrices=False)[2][:space]
+    turned = before.whitening.T @ before.cov @ shared.directions[:, :space]
+    overlap = np.sum((strongest @ turned) ** 2) / space
     return {
         "theory": compare(on_shared, kept),
         "identity": compare(energy, scale),
         "whitening": compare(energy, np.ones_like(scale)),
         "PCA": compare(energy, scale[:outputs]),
         "shared_energy": float(on_shared[:modes].sum() / max(energy.sum(), np.finfo(float).tiny)),
-        "kept_angle": float(np.degrees(np.arccos(np.clip(smallest, -1, 1)))),
+        "kept_angle": float(np.degrees(np.arccos(np.sqrt(np.clip(overlap, 0, 1))))),
     }
 
 

@@ -7,13 +7,12 @@ from itertools import combinations
 
 import numpy as np
 
+from neural.measures.averaging import pair_accuracies
 from notebooks.diagnose.moments import Batch, Estimate, Layers, Moments
 from theory import moment_accuracy
 
 LABELS = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 MOST_PAIRS = 100
-DRAWS = 20
-ASKED = 500  # held examples of a class, at the most, that the measured accuracies rest on
 WORTH = 0.01  # differences of accuracy below one point do not decide
 
 
@@ -82,41 +81,8 @@ def measure_accuracies(
         `before` and `after` (labels,): means over the pairs and 20 draws; nan where a class has too few examples.
     """
     layers = {"before": held.before[0]} | ({} if held.after is None else {"after": held.after[0]})
-    correct = {name: np.full((len(pairs), len(labels)), np.nan) for name in layers}
-    for row, (one, other) in enumerate(pairs):
-        rng = np.random.default_rng([seed, row])
-        members = [np.flatnonzero(held.labels == label)[:ASKED] for label in (one, other)]
-        sizes = [len(group) for group in members]
-        grams = {name: _gram(x[np.concatenate(members)]) for name, x in layers.items()}
-        for column, n in enumerate(labels):
-            if min(sizes) >= n:  # as many are left to ask as were used
-                weights = [_draw_weights(size, n // 2, rng) for size in sizes]
-                for name, gram in grams.items():
-                    correct[name][row, column] = _accuracy(gram, *weights)
-    return {name: np.array([_mean(column) for column in values.T]) for name, values in correct.items()}
-
-
-def _gram(rows: np.ndarray) -> np.ndarray:
-    return rows @ rows.T
-
-
-def _draw_weights(size: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(size, draws) weights of the mean of `count` examples, each column one draw."""
-    chosen = np.argsort(rng.random((size, DRAWS)), axis=0)[:count]
-    weights = np.zeros((size, DRAWS))
-    np.put_along_axis(weights, chosen, 1 / count, axis=0)
-    return weights
-
-
-def _accuracy(gram: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Accuracy of the nearer class mean on the examples not used for it, mean over draws and classes."""
-    means = [np.vstack([first, np.zeros_like(second)]), np.vstack([np.zeros_like(first), second])]
-    products = [gram @ mean for mean in means]
-    squares = [np.sum(mean * product, axis=0) for mean, product in zip(means, products, strict=True)]
-    score = products[0] - products[1] - (squares[0] - squares[1]) / 2
-    right = [score[: len(first)] > 0, score[len(first) :] < 0]
-    unused = [first == 0, second == 0]
-    return float(np.mean([np.sum(hit & free) / free.sum() for hit, free in zip(right, unused, strict=True)]))
+    found = pair_accuracies(layers, held.labels, pairs, labels, seed=seed)
+    return {name: np.array([_mean(column) for column in values.T]) for name, values in found.items()}
 
 
 def _mean(values: np.ndarray) -> float:

@@ -49,7 +49,7 @@ NAMES = {
     "whitening": ("cosine with whitening", "control"),
     "PCA": ("cosine with PCA", "control"),
     "shared_energy": ("energy in the most shared directions", "of the head, in an eighth of its outputs"),
-    "kept_angle": ("angle to the most shared directions", "largest principal angle in degrees"),
+    "kept_angle": ("angle to the most shared directions", "of the directions that the head weighs most, in degrees"),
     "linear fit of the head": (
         "linear part of the head",
         "share of the variance after it that a linear map explains",

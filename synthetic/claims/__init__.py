@@ -9,6 +9,7 @@ from synthetic.claims import (
     gupta,
     gupta_images,
     gupta_null_space_images,
+    images_verdict,
     song,
     song_images,
     xue_accuracy,
@@ -37,6 +38,7 @@ _MODULES = (
     gupta_null_space_images,
     song_images,
     gui_images,
+    images_verdict,
 )
 CLAIMS: dict[str, Claim] = {claim.id: claim for module in _MODULES for claim in module.CLAIMS}
 
