@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from notebooks.diagnose import classifiers, inputs, labels, pairs, spectra
 from notebooks.diagnose import head as head_theory
-from notebooks.diagnose import inputs, labels, pairs, spectra
+from notebooks.diagnose.advice import advise
 from notebooks.diagnose.held import HeldSample
 from notebooks.diagnose.labels import LABELS, Verdict
 from notebooks.diagnose.moments import Batch, Estimate, Layers, MomentSums, combine
@@ -16,7 +17,11 @@ from notebooks.diagnose.moments import Batch, Estimate, Layers, MomentSums, comb
 SPECTRUM_SHOWN = 512
 _SHARE, _COSINE = (0.0, 1.0), (-1.0, 1.0)
 _RANGES = dict.fromkeys(
-    ["mean_share", "effective_rank_share", "energy", "signal", "shared_energy"], _SHARE
+    [
+        *("mean_share", "effective_rank_share", "energy", "signal", "shared_energy"),
+        *("class share before", "class share after"),
+    ],
+    _SHARE,
 ) | (dict.fromkeys(["theory", *head_theory.CONTROLS], _COSINE) | {"kept_angle": (0.0, 90.0)})
 
 
@@ -181,6 +186,7 @@ class _Analysis:
         self.pairs = (
             labels.class_pairs(self.full.before, seed) if self.full.before.class_means is not None else []
         )
+        self.few_pairs = self.pairs[:: -(-len(self.pairs) // classifiers.MOST_PAIRS) or 1]
 
     def run(self, head, last_layer) -> Diagnosis:
         before, after = self.full.before, self.full.after
@@ -189,7 +195,7 @@ class _Analysis:
         self._weights(head, last_layer)
         widths = {"before": before.width} | ({} if after is None else {"after": after.width})
         views = 1 if before.cross_cov is None else 2
-        advice = tuple(_advise(self.numbers, self.verdicts, self.missing, self.full))
+        advice = tuple(advise(self.numbers, self.verdicts, self.missing, self.full))
         return Diagnosis(
             self.sums.count, views, widths, self.numbers, self.curves, self.verdicts, advice, self.missing
         )
@@ -221,7 +227,7 @@ class _Analysis:
         if layers.after is not None:
             yield "spectrum after", lambda one: spectra.measure_spectrum(one.after)
         if "agreement" not in self.missing:
-            yield "agreement", _measure_agreement
+            yield "agreement", measure_agreement
         if "head" not in self.missing:
             yield "head", head_theory.compare_head
         if layers.after is not None and "complete" not in (
@@ -230,7 +236,9 @@ class _Analysis:
         ):
             yield "null space", head_theory.measure_null_space
         if self.pairs:
-            yield "labels", lambda one: _spread_labels(labels.compare_layers(one, self.pairs))
+            yield "labels", lambda one: spread_labels(labels.compare_layers(one, self.pairs))
+        if "classifiers" not in self.missing:
+            yield "classifiers", lambda one: classifiers.predict_layers(one, self.few_pairs)
 
     def _judge(self) -> None:
         found = self.numbers["labels"]
@@ -240,10 +248,18 @@ class _Analysis:
                 self.curves[f"predicted {layer}"] = [[e.value, e.low, e.high] for e in estimates]
         self.curves["labels"] = list(LABELS)
         if self.full.after is not None:
+            gains = [found.pop(f"gain {index}") for index in range(len(self.pairs))]
+            self.curves["gain"] = [
+                [*map(self._name, pair), gain.value, gain.low, gain.high]
+                for pair, gain in zip(self.pairs, gains, strict=True)
+            ]
             self.verdicts = tuple(labels.judge(n, found[f"gap {n}"]) for n in LABELS)
             crossing = labels.find_crossing(LABELS, np.array([one.gap.value for one in self.verdicts]))
             if crossing is not None:
                 found["labels at which the better layer changes"] = crossing
+
+    def _name(self, number: int) -> str:
+        return str(number if self.names is None else self.names[number])
 
     def _sample(self) -> None:
         """Numbers that need the examples themselves."""
@@ -274,7 +290,20 @@ class _Analysis:
         if self.pairs:
             measured = labels.measure_accuracies(held, self.pairs, seed=self.seed)
             self.curves |= {f"measured {layer}": values.tolist() for layer, values in measured.items()}
+            self._nulls()
+        if "classifiers" in self.numbers:
+            self.curves["classifiers"] = classifiers.compare(
+                self.numbers["classifiers"], full, held, self.few_pairs, self.seed
+            )
         self.report(1.0)
+
+    def _nulls(self) -> None:
+        """Largest share of the variance between classes whose labels were permuted."""
+        for layer, views in (("before", self.held.before), ("after", self.held.after)):
+            if views is not None:
+                largest = labels.permuted_share(views[0], self.held.labels, self.rng)
+                share = largest * np.sum(self.held.labels >= 0) / self.full.before.class_counts.sum()
+                self.numbers["labels"][f"class share {layer}, labels permuted"] = float(min(share, 1.0))
 
     def _weights(self, head, last_layer) -> None:
         if head is None and last_layer is None:
@@ -308,7 +337,7 @@ def _obstacles(layers: Layers, class_pairs) -> dict[str, str]:
     """Why a section cannot be had; empty text where it can."""
     before = layers.before
     collapsed = spectra.find_collapse(before) == "complete"
-    why = {"agreement": "", "head": "", "null space": "", "labels": ""}
+    why = {"agreement": "", "head": "", "null space": "", "labels": "", "classifiers": ""}
     if before.cross_cov is None:
         why["agreement"] = "one view only: what two views agree on needs two views of every example"
     elif collapsed:
@@ -328,23 +357,33 @@ def _obstacles(layers: Layers, class_pairs) -> dict[str, str]:
         why["labels"] = "no labels were given"
     elif not class_pairs:
         why["labels"] = "fewer than two classes have two examples or more"
+    why["classifiers"] = why["labels"]
+    if not why["labels"] and any(
+        one is not None and spectra.find_collapse(one) == "complete" for one in (before, layers.after)
+    ):
+        why["classifiers"] = "complete collapse of a layer"
     return why
 
 
-def _measure_agreement(layers: Layers) -> dict[str, float]:
+def measure_agreement(layers: Layers) -> dict[str, float]:
+    """Share of the variance that differs between the views, and the eight largest correlations of the views."""
     shared = pairs.find_shared_directions(layers.before)
     top = {f"correlation {rank + 1}": value for rank, value in enumerate(shared.correlation[:8])}
     return {"within-pair share": pairs.within_pair_share(layers.before)} | top
 
 
-def _spread_labels(found: dict) -> dict[str, float]:
+def spread_labels(found: dict) -> dict[str, float]:
+    """What `compare_layers` found, one number for each name."""
     flat = {}
     for layer in ("before", "after"):
         if layer in found:
+            flat[f"class share {layer}"] = found[f"share {layer}"]
             flat |= {f"{layer} {n}": value for n, value in zip(LABELS, found[layer], strict=True)}
     if "after" in found:
         flat |= {f"gap {n}": flat[f"before {n}"] - flat[f"after {n}"] for n in LABELS}
+        flat |= {f"random {n}": value for n, value in zip(LABELS, found["random"], strict=True)}
         flat["gain of the signal direction"] = found["gain"]
+        flat |= {f"gain {index}": value for index, value in enumerate(found["gains"])}
     return flat
 
 
@@ -363,59 +402,3 @@ def _applies(found: dict) -> str:
     if theory > found[best].value:
         return "yes"
     return f"does not apply: {best} describes the head better"
-
-
-def _advise(numbers, verdicts, missing, layers: Layers) -> Iterator[str]:
-    for name in ("before", "after"):
-        collapse = numbers.get(f"spectrum {name}", {}).get("collapse")
-        if collapse == "complete":
-            yield f"The features {name} the head have collapsed completely: all examples have nearly the same features."
-        elif collapse == "partial":
-            yield (
-                f"More than a tenth of the directions {name} the head hold almost no variance. This alone does not say "
-                "which layer is better to read."
-            )
-    if "agreement" in numbers:
-        found = numbers["agreement"]
-        yield (
-            f"The two views agree on {found['directions above noise']} directions of {layers.before.width} beyond "
-            f"chance; {found['within-pair share'].value:.0%} of the variance before the head differs between the views."
-        )
-    if "head" in numbers and "theory" in numbers["head"]:
-        found = numbers["head"]
-        if found["applies"] == "yes":
-            yield (
-                f"The head is near the minimiser of the contrastive loss (cosine {found['theory'].value:.2f}): it "
-                "keeps what the views share and throws away what the augmentation changes."
-            )
-        else:
-            yield f"The theory of contrastive heads {found['applies']}."
-    if "labels" in numbers and "gain of the signal direction" in numbers["labels"]:
-        gain = numbers["labels"]["gain of the signal direction"]
-        word = (
-            "expands"
-            if gain.low > 1
-            else "shrinks"
-            if gain.high < 1
-            else "neither clearly expands nor shrinks"
-        )
-        yield f"The head {word} the directions between the classes (factor {gain.value:.2f})."
-    yield from _advise_layer(verdicts)
-    if "labels" in missing:
-        yield "Without labels nothing can be said about which layer to read: rank alone does not choose a layer."
-
-
-def _advise_layer(verdicts) -> Iterator[str]:
-    for layer in ("before", "after", "cannot tell"):
-        counts = [one.labels for one in verdicts if one.layer == layer]
-        if not counts:
-            continue
-        listed = f"{counts[0]}" if len(counts) == 1 else f"{', '.join(map(str, counts[:-1]))} or {counts[-1]}"
-        if layer == "cannot tell":
-            yield f"With {listed} labels the layers differ by less than one point or within the error: either will do."
-        else:
-            largest = max((one for one in verdicts if one.layer == layer), key=lambda one: abs(one.gap.value))
-            yield (
-                f"With {listed} labels of two classes read the features {layer} the head: up to "
-                f"{abs(largest.gap.value):.1%} better (with {largest.labels} labels)."
-            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -13,6 +13,8 @@ from theory import moment_accuracy
 
 LABELS = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 MOST_PAIRS = 100
+HEADS_DRAWN = 5
+PERMUTATIONS = 20
 WORTH = 0.01  # differences of accuracy below one point do not decide
 
 
@@ -48,16 +50,57 @@ def compare_layers(layers: Layers, pairs: list[tuple[int, int]], labels=LABELS) 
     Returns
     -------
     dict
-        `before`, `after` (labels,): accuracies; `gain`: how much the head stretches the direction between the class
-        means relative to the other directions of the noise, the mean over the pairs of the factor 1 + kappa of Gui
-        et al.: above 1 it expands, below 1 it shrinks.
+        `before`, `after` (labels,): accuracies; `random` (labels,): accuracies after a random projection with as many
+        outputs as the head; `share before`, `share after`: of the variance, between the classes; `gains` (pairs,):
+        how much the head stretches the direction between two class means relative to the other directions of the
+        noise, the factor 1 + kappa of Gui et al. (above 1 it expands, below 1 it shrinks); `gain`: their geometric
+        mean.
     """
-    found = {"before": predict_accuracies(layers.before, pairs, labels).mean(0)}
+    found = {
+        "before": predict_accuracies(layers.before, pairs, labels).mean(0),
+        "share before": class_share(layers.before),
+    }
     if layers.after is not None:
         found["after"] = predict_accuracies(layers.after, pairs, labels).mean(0)
-        ratio = _stretch(layers.after, pairs) / _stretch(layers.before, pairs)
-        found["gain"] = np.exp(np.mean(np.log(ratio)))
+        found["share after"] = class_share(layers.after)
+        found["random"] = _predict_random(layers.before, layers.after.width, pairs, labels)
+        found["gains"] = _stretch(layers.after, pairs) / _stretch(layers.before, pairs)
+        found["gain"] = np.exp(np.mean(np.log(np.maximum(found["gains"], np.finfo(float).tiny))))
     return found
+
+
+def _predict_random(before: Moments, outputs: int, pairs, labels) -> np.ndarray:
+    """Predicted accuracies after a head that was drawn at random, mean over some heads, always the same ones."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(HEADS_DRAWN):
+        head = rng.normal(size=(outputs, before.width))
+        within = head @ before.within @ head.T
+        seen = replace(before, class_means=before.class_means @ head.T, within=(within + within.T) / 2)
+        found.append(predict_accuracies(seen, pairs, labels).mean(0))
+    return np.mean(found, axis=0)
+
+
+def class_share(moments: Moments) -> float:
+    """Share of the variance of the labelled examples that lies between the classes."""
+    counts = moments.class_counts
+    centre = counts @ moments.class_means / counts.sum()
+    between = counts @ np.sum((moments.class_means - centre) ** 2, axis=1)
+    within = np.trace(moments.within) * max(counts.sum() - np.count_nonzero(counts), 1)
+    return float(between / (between + within)) if between + within > 0 else 0.0
+
+
+def permuted_share(x: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> float:
+    """Largest share of the variance between classes in 20 permutations of the labels: what chance makes of none."""
+    x, labels = x[labels >= 0], labels[labels >= 0]
+    x = x - x.mean(0)
+    members = np.eye(labels.max() + 1)[:, labels]
+    members = members[members.any(1)]
+    counts, total = members.sum(1), np.sum(x**2)
+    if total == 0:
+        return 0.0
+    drawn = [members @ x[rng.permutation(len(x))] for _ in range(PERMUTATIONS)]
+    return float(max(np.sum(sums**2 / counts[:, None]) for sums in drawn) / total)
 
 
 def _stretch(moments: Moments, pairs) -> np.ndarray:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 import matplotlib as mpl
+import numpy as np
 from jinja2 import Environment
 from matplotlib.figure import Figure
 
@@ -16,7 +17,27 @@ from notebooks.figure import apply_style
 
 BEFORE, AFTER, NEUTRAL = "C0", "C1", "0.45"
 
+_SERIES = re.compile(r"(before|after|gap|random) (\d+)")
+_ACCURACIES = {"gap": "before minus after", "random": "after a random projection of equal width"}
 NAMES = {
+    "class share before": ("class share before the head", "of the variance, between the classes"),
+    "class share after": ("class share after the head", "of the variance, between the classes"),
+    "class share before, labels permuted": (
+        "class share before, labels permuted",
+        "largest of 20 permutations",
+    ),
+    "class share after, labels permuted": (
+        "class share after, labels permuted",
+        "largest of 20 permutations",
+    ),
+    "all classes at once before": (
+        "all classes at once before the head",
+        "nearest of all class means of 32 labels each; the predictions are for two classes",
+    ),
+    "all classes at once after": (
+        "all classes at once after the head",
+        "nearest of all class means of 32 labels each; the predictions are for two classes",
+    ),
     "effective_rank": (
         "effective rank",
         "directions in use, from the entropy of the singular values (RankMe)",
@@ -49,7 +70,10 @@ NAMES = {
     "whitening": ("cosine with whitening", "control"),
     "PCA": ("cosine with PCA", "control"),
     "shared_energy": ("energy in the most shared directions", "of the head, in an eighth of its outputs"),
-    "kept_angle": ("angle to the most shared directions", "of the directions that the head weighs most, in degrees"),
+    "kept_angle": (
+        "angle to the most shared directions",
+        "of the directions that the head weighs most, in degrees",
+    ),
     "linear fit of the head": (
         "linear part of the head",
         "share of the variance after it that a linear map explains",
@@ -71,14 +95,20 @@ NAMES = {
 
 def explain(name: str) -> tuple[str, str]:
     """Title of a number and what it means."""
-    if match := re.fullmatch(r"(before|after|gap) (\d+)", name):
+    if match := _SERIES.fullmatch(name):
         layer, n = match.groups()
-        what = (
-            "predicted accuracy before minus after"
-            if layer == "gap"
-            else f"predicted accuracy {layer} the head"
+        what = _ACCURACIES.get(layer, f"{layer} the head")
+        return f"predicted accuracy {what}, {n} labels", "averaging classifier, mean over pairs of classes"
+    if match := re.fullmatch(r"(ridge|logistic) (before|after) (\d+)( measured)?", name):
+        classifier, layer, n, measured = match.groups()
+        source = "on held examples" if measured else "from class means and the spectrum within the classes"
+        kind = "measured" if measured else "predicted"
+        return f"{classifier} {layer} the head, {n} labels, {kind}", source
+    if match := re.fullmatch(r"(ridge|logistic) (before|after): prediction", name):
+        return (
+            f"{match[1]} {match[2]} the head: does the prediction hold?",
+            "which assumption fails, where it does not",
         )
-        return f"{what}, {n} labels", "averaging classifier, mean over pairs of classes"
     return NAMES.get(name, (name, ""))
 
 
@@ -97,11 +127,34 @@ def format_table(found: Diagnosis) -> str:
     """All numbers, section by section, then the advice."""
     lines = [f"{found.examples} examples, {found.views} view(s), " + _widths(found)]
     for section, numbers in found.numbers.items():
-        lines += ["", section]
-        lines += [f"  {explain(name)[0]:45} {format_number(value)}" for name, value in numbers.items()]
+        lines += ["", section, *_format_series(numbers)]
+        lines += [
+            f"  {explain(name)[0]:56} {format_number(value)}"
+            for name, value in numbers.items()
+            if not _SERIES.fullmatch(name)
+        ]
     for section, why in found.missing.items():
         lines += ["", f"{section}: not available, {why}"]
     return "\n".join([*lines, "", *(f"* {sentence}" for sentence in found.advice)])
+
+
+def _format_series(numbers: dict) -> Iterator[str]:
+    """Predicted accuracies in percent, a row for each layer and a column for each number of labels."""
+    series: dict[str, dict[str, float]] = {}
+    for name, value in numbers.items():
+        if match := _SERIES.fullmatch(name):
+            series.setdefault(match[1], {})[match[2]] = value.value
+    if series:
+        yield f"  {'predicted accuracy (%), labels of two classes':48}" + _columns(
+            next(iter(series.values()))
+        )
+    for layer, values in series.items():
+        shown = (f"{100 * value:.1f}" for value in values.values())
+        yield f"  {_ACCURACIES.get(layer, layer + ' the head'):48}" + _columns(shown)
+
+
+def _columns(cells) -> str:
+    return "".join(f"{cell:>7}" for cell in cells)
 
 
 def _widths(found: Diagnosis) -> str:
@@ -117,6 +170,20 @@ def draw(found: Diagnosis) -> Iterator[tuple[str, str, Figure]]:
             "Lines are predicted from second moments (with 95% intervals), circles are measured by classifiers on held "
             "examples. Where circles leave the line, the features within a class are far from normal.",
             _draw_accuracy(curves),
+        )
+    if curves.get("gain"):
+        yield (
+            "What the head does to each pair of classes",
+            "How much the head stretches the difference of two class means relative to the noise, with 95% intervals: "
+            "above 1 it expands the difference, below 1 it shrinks it.",
+            _draw_gain(curves["gain"]),
+        )
+    if curves.get("classifiers"):
+        yield (
+            "Ridge and logistic regression",
+            "Lines are predicted from class means and the spectrum within the classes, circles are measured on held "
+            "examples, mean over pairs of classes. The table says which assumption fails where they differ.",
+            _draw_classifiers(curves["classifiers"]),
         )
     if "head measured" in curves:
         yield (
@@ -157,10 +224,45 @@ def _draw_accuracy(curves) -> Figure:
             axes.plot(
                 curves["labels"], curves[f"measured {layer}"], "o", color=colour, label=f"{layer}, measured"
             )
+    _label_counts(axes)
+    return figure
+
+
+def _draw_gain(gains: list) -> Figure:
+    figure, axes = _axes("pair of classes", "gain of their difference")
+    ordered = sorted(gains, key=lambda gain: gain[2])
+    values, low, high = (np.array([gain[column] for gain in ordered]) for column in (2, 3, 4))
+    places = np.arange(len(ordered))
+    axes.errorbar(places, values, [values - low, high - values], fmt="o", markersize=4, color=AFTER)
+    axes.axhline(1, color="black", linestyle="--", linewidth=1)
+    few = len(ordered) <= 12
+    axes.set_xticks(places if few else [], [f"{one}, {other}" for one, other, *_ in ordered] if few else [])
+    if few:
+        axes.tick_params(axis="x", rotation=60)
+    else:
+        axes.set_xlabel("pairs of classes, in rising order")
+    return figure
+
+
+def _draw_classifiers(curves: dict) -> Figure:
+    figure, axes = _axes("labelled examples of two classes", "accuracy")
+    for name, rows in curves.items():
+        classifier, layer = name.split()
+        colour = BEFORE if layer == "before" else AFTER
+        style, marker = ("-", "o") if classifier == "ridge" else ("--", "s")
+        counts, predicted, measured = zip(*rows, strict=True)
+        axes.plot(counts, predicted, style, color=colour, label=f"{classifier}, {layer}")
+        known = [(n, value) for n, value in zip(counts, measured, strict=True) if value is not None]
+        if known:
+            axes.plot(*zip(*known, strict=True), marker, color=colour, fillstyle="none")
+    _label_counts(axes)
+    return figure
+
+
+def _label_counts(axes) -> None:
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
     axes.legend()
-    return figure
 
 
 def _draw_head(curves) -> Figure:

@@ -128,12 +128,12 @@ CLAIMS = (
         r"\Phi(|\mu|^2/(\mu^\top S\mu(1+1/n) + \mathrm{tr}(S^2)/n)^{1/2})\big|_h - \Phi(\cdot)\big|_z",
         source="derived",
         reference="derived here (docs/derivations/averaging-accuracy.md#from-second-moments)",
-        assumptions="digits on photographs, both in both views; SimCLR, SupCon, spectral loss, VICReg and Barlow Twins, "
-        "each with a linear and an MLP head, 10 epochs of Adam, three members: 30 networks; nearer class mean of "
-        "8 labelled test images, mean over the 45 pairs of digits and 200 draws; moments of the training images; signs "
-        "are asked where the measured gap exceeds one point",
+        assumptions="digits on photographs, both in both views; SimCLR, SupCon, spectral loss, VICReg and Barlow "
+        "Twins, each with a linear and an MLP head, 10 epochs of Adam, three members: 30 networks; nearer class mean "
+        "of 8 labelled test images, mean over the 45 pairs of digits and 200 draws; moments of the training images; "
+        "signs are asked where the measured gap exceeds one point",
         control="the layer of higher effective rank, which is the one before the head in every network, so that it is "
-        "the rule \"always before\" too",
+        'the rule "always before" too',
         quantity="accuracy before minus after the head",
         check=Tracks(correlation=0.9, sign=0.95, worth=0.01),
         measure=_measure_gaps,

@@ -37,7 +37,7 @@ def test_a_report_is_written_with_everything_in_it(folder, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "cosine with theory" in shown and "labels" in shown
     page = (tmp_path / "report" / "report.html").read_text()
-    assert page.count("<svg") == 4 and "Which layer for how many labels" in page
+    assert page.count("<svg") == 6 and "Which layer for how many labels" in page
     assert not re.search(r'(?:src|href)="(?!#)', page) and "<script" not in page
     assert "@import" not in page and "url(http" not in page
     numbers = json.loads((tmp_path / "report" / "report.json").read_text())
