@@ -24,6 +24,7 @@ PAPERS = {
     "gui": "Gui, Ma and Zhong, *Unraveling Projection Heads in Contrastive Learning*",
     "song": "Song et al., *Towards the Sparseness of Projection Head in Self-Supervised Learning*",
     "gupta": "Gupta et al., *Understanding and Improving the Role of Projection Head in Self-Supervised Learning*",
+    "images": "networks trained on images, beyond the four papers",
 }
 _INTRODUCTION = """# Map
 
