@@ -17,11 +17,28 @@ LARGEST_COUNT = 2.0**53  # the largest whole number up to which float64 holds ev
 
 
 class AssumptionError(ValueError):
-    """A formula was asked for outside the hypotheses under which it is true."""
+    """A formula was asked for outside the hypotheses under which it is true.
+
+    Examples
+    --------
+    >>> import theory
+    >>> try:
+    ...     theory.expansion_threshold("euclidean", 1.0)
+    ... except theory.AssumptionError as error:
+    ...     print(error)
+    loss 'euclidean' has no threshold: it expands at any augmentation
+    """
 
 
 class ConvergenceError(RuntimeError):
-    """A solver did not reach its tolerance; the message gives the residual and the parameters."""
+    """A solver did not reach its tolerance; the message gives the residual and the parameters.
+
+    Examples
+    --------
+    >>> import theory
+    >>> issubclass(theory.ConvergenceError, RuntimeError)
+    True
+    """
 
 
 def show(value) -> str:

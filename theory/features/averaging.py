@@ -64,6 +64,14 @@ def averaging_accuracy(model: FeatureModel, weights, target: int, n, exact: bool
         If `exact` and sigma = 0: the score is discrete and ties have positive probability.
     ConvergenceError
         If the integral does not settle to 1e-12.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> before, after = theory.layer_weights(model)
+    >>> theory.averaging_accuracy(model, [before, after], target=0, n=10).round(3)
+    array([0.76, 0.73])
     """
     weights, target = representation(model, weights), model.feature(target)
     n = checks.whole_numbers("n", n, 1, _LARGEST_EXACT_N if exact else checks.LARGEST_COUNT)
@@ -115,6 +123,13 @@ def averaging_crossings(
     -------
     (c,) array
         Crossings in increasing order; empty when one side wins throughout.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0] * 4, alpha=[0.2] * 4, sigma=0.3)
+    >>> theory.averaging_crossings(model, target=0, n=10, low=0.0, high=0.9).round(3)
+    array([0.2])
     """
     vary = checks.choice("vary", vary, ("alpha", "phi"))
     low, high = checks.scalar("low", low), checks.scalar("high", high)

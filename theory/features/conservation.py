@@ -30,6 +30,13 @@ def imbalance(encoder, head, ratio: float = 1.0) -> np.ndarray:
     Returns
     -------
     (m, m) array
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.imbalance(encoder=[[2.0, 0.0], [0.0, 1.0]], head=[[1.0, 0.0], [0.0, 1.0]])
+    array([[3., 0.],
+           [0., 0.]])
     """
     encoder, head = checks.real("encoder", encoder), checks.real("head", head)
     ratio = checks.scalar("ratio", ratio, 0.0, open_low=True)
@@ -53,6 +60,14 @@ def decayed_imbalance(start, penalty: float, time: float) -> np.ndarray:
     penalty : float >= 0
         :math:`\lambda`, which is half of `weight_decay` in PyTorch.
     time : float >= 0
+
+    Examples
+    --------
+    >>> import theory
+    >>> import numpy as np
+    >>> theory.decayed_imbalance(np.eye(2), penalty=0.1, time=5.0).round(4)
+    array([[0.1353, 0.    ],
+           [0.    , 0.1353]])
     """
     rate = 4 * checks.scalar("penalty", penalty, 0.0)
     return np.exp(-rate * checks.scalar("time", time, 0.0)) * checks.real("start", start)
@@ -84,6 +99,13 @@ def batch_imbalance(model: FeatureModel, batch: int, step_size: float) -> np.nda
     Returns
     -------
     (k,) array
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> (1e6 * theory.batch_imbalance(model, batch=64, step_size=0.01)).round(2)
+    array([-1.1 , 16.14, -7.55])
     """
     batch = checks.integer("batch", batch, 2)
     step_size = checks.scalar("step_size", step_size, 0.0, open_low=True)
@@ -116,6 +138,12 @@ def null_space_energy(start, head) -> float:
         `imbalance` at time 0, with the ratio of learning rates of the training.
     head : (p, m) array
         W_2 at the end.
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.null_space_energy(start=[[1.0, 0.0], [0.0, 2.0]], head=[[1.0, 0.0]])
+    2.0
     """
     start, head = checks.real("start", start), checks.real("head", head)
     if head.ndim != 2 or start.shape != (head.shape[1],) * 2:
@@ -140,6 +168,13 @@ def frozen_head_encoder(matrix, network, start) -> np.ndarray:
         End-to-end map that was reached; its columns lie in the range of A.
     start : (m, d) array
         Encoder at time 0.
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.frozen_head_encoder(matrix=[[2.0, 0.0]], network=[[1.0, 3.0]], start=[[0.0, 0.0], [1.0, 1.0]])
+    array([[0.5, 1.5],
+           [1. , 1. ]])
     """
     matrix, network, start = (
         checks.real(name, value)

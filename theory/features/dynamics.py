@@ -50,6 +50,15 @@ def learning_curve(model: FeatureModel, times, start, depth: int = 2) -> np.ndar
     ------
     ConvergenceError
         If the equation for s(t) is not solved to round-off.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0], alpha=[0.0, 0.5], sigma=0.0)
+    >>> theory.learning_curve(model, [0.0, 0.5, 10.0], start=0.05).round(3)
+    array([[0.05 , 0.05 ],
+           [0.062, 0.053],
+           [1.   , 0.427]])
     """
     times = checks.in_range("times", times, 0.0)
     if times.ndim > 1:
@@ -117,7 +126,15 @@ def half_time(model: FeatureModel, start, depth: int = 2, *, head: bool = True) 
 
 
 class Collapse(NamedTuple):
-    """Weights of features on their way to zero, each (T, k)."""
+    """Weights of features on their way to zero, each (T, k).
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0], alpha=[1.0], sigma=0.3)
+    >>> theory.collapse_asymptote(model, [100.0]).after.round(5)
+    array([[0.07052]])
+    """
 
     before: np.ndarray
     after: np.ndarray
@@ -142,6 +159,14 @@ def collapse_asymptote(model: FeatureModel, times, depth: int = 2) -> Collapse:
     ------
     AssumptionError
         If a feature has positive retention: it does not collapse.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0], alpha=[1.0], sigma=0.3)
+    >>> late = theory.collapse_asymptote(model, [100.0, 400.0])
+    >>> (late.after[0] / late.after[1]).round(3), (late.before[0] / late.before[1]).round(3)
+    (array([1.587]), array([1.26]))
     """
     times = np.atleast_1d(checks.in_range("times", times, 0.0, open_low=True))
     if times.ndim > 1:

@@ -108,12 +108,27 @@ def post_head_weights(
 
     Arguments, result and errors are those of `pre_head_weights`.
     Source: derived (docs/derivations/one-law.md#setting).
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.post_head_weights(model, theory.JointTraining()).round(3)
+    array([0.459, 0.826, 0.44 ])
     """
     return _weights(model, scheme, embed_dim, width, loss, temperature).after
 
 
 class EffectiveDimensions(NamedTuple):
-    """Participation ratios of the squared weights and of the covariance eigenvalues on each side of the head."""
+    """Participation ratios of the squared weights and of the covariance eigenvalues on each side of the head.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> round(theory.effective_dimensions(model, theory.JointTraining()).weights_after, 3)
+    2.157
+    """
 
     weights_before: float
     weights_after: float
@@ -140,6 +155,14 @@ def effective_dimensions(
     ------
     AssumptionError
         If noise directions keep the weight of the start, if no feature is kept, and as for `pre_head_weights`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> dimensions = theory.effective_dimensions(model, theory.JointTraining())
+    >>> round(dimensions.weights_before, 3), round(dimensions.weights_after, 3)
+    (2.739, 2.157)
     """
     both = _weights(model, scheme, embed_dim, width, loss, None)
     kept = np.count_nonzero(both.after)
@@ -178,6 +201,14 @@ def inner_steps_ratio(steps: int, step_size: float, proximal: float = 0.0, momen
         :math:`\lambda`, with :math:`2\eta\lambda < 1`.
     momentum : float in [0, 1)
         :math:`\beta`, of the steps on the head. Momentum on the encoder is not part of c.
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.inner_steps_ratio(5, 0.004)
+    5.0
+    >>> round(theory.inner_steps_ratio(5, 0.004, proximal=50.0), 4)
+    2.3056
     """
     steps = checks.integer("steps", steps, 1)
     pull = (

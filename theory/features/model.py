@@ -58,6 +58,15 @@ class FeatureModel:
     ------
     ValueError
         For arguments outside these ranges, of different lengths, or not finite.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 2.0], alpha=[0.5, 0.1], sigma=0.3)
+    >>> model.retention
+    array([0.25, 0.81])
+    >>> model.correlation.round(3)
+    array([0.229, 0.792])
     """
 
     phi: np.ndarray
@@ -212,6 +221,14 @@ def view_moments(x1, x2) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     cov, cross_cov : (d, d) arrays
+
+    Examples
+    --------
+    >>> import theory
+    >>> cov, cross_cov = theory.view_moments([[1.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [0.0, 2.0]])
+    >>> cov
+    array([[0.5 , 0.25],
+           [0.25, 2.25]])
     """
     x1, x2 = _view_pair(x1, x2)
     cross = x1.T @ x2 / len(x1)

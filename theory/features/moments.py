@@ -48,6 +48,13 @@ def moment_layer_weights(
     ------
     AssumptionError
         As `spectral_minimizer`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.moment_layer_weights([[2.0, 0.5], [0.5, 1.0]], [[1.0, 0.2], [0.2, 0.5]]).round(3)
+    array([[0.729, 0.875],
+           [0.55 , 0.777]])
     """
     depth = checks.integer("depth", depth, 1)
     gram = spectral_minimizer(cov, cross_cov, len(np.atleast_1d(cov)) if embed_dim is None else embed_dim)

@@ -33,7 +33,15 @@ _OUT_OF_RANGE = 0.5  # of the bound of the head's weight: the share is below 1/8
 
 
 class PenalisedWeights(NamedTuple):
-    """Feature weights (k,) at the global minimum of the penalised loss, and what each feature adds to the minimum."""
+    """Feature weights (k,) at the global minimum of the penalised loss, and what each feature adds to the minimum.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.penalised_weights(model, theory.WeightDecay(0.01, 0.01)).before.round(3)
+    array([0.67 , 0.907, 0.663])
+    """
 
     before: np.ndarray
     after: np.ndarray
@@ -67,6 +75,14 @@ def penalised_weights(
     ------
     AssumptionError
         If features of equal minimum compete for the last place.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> weights = theory.penalised_weights(model, theory.SparseHead(encoder=0.01, head=0.1))
+    >>> weights.before.round(3), weights.after.round(3)
+    (array([1.273, 1.598, 1.298]), array([0.413, 0.816, 0.437]))
     """
     growth, decay = _coefficients(model)
     before, after, minimum = _global_minimum(growth, decay, _Penalty.of(scheme))
@@ -96,6 +112,13 @@ def drop_penalty(model: FeatureModel, encoder: float, head_decay: float = 0.0) -
     -------
     (k,) array
         0 for a feature that is dropped at every penalty.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.drop_penalty(model, encoder=0.01).round(3)
+    array([0.106, 2.012, 4.572])
     """
     encoder = checks.scalar("encoder", encoder, 0.0, open_low=True)
     head_decay = checks.scalar("head_decay", head_decay, 0.0)
@@ -128,6 +151,12 @@ def drop_strength(scheme: WeightDecay | SparseHead, retention: float, sigma: flo
     retention : float in (0, 1]
         :math:`\rho`.
     sigma : float >= 0
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(theory.drop_strength(theory.SparseHead(encoder=0.01, head=0.1), retention=0.8, sigma=0.4), 4)
+    0.309
     """
     penalty = _Penalty.of(scheme)
     retention = float(
@@ -152,7 +181,15 @@ def drop_strength(scheme: WeightDecay | SparseHead, retention: float, sigma: flo
 
 
 class Advantage(NamedTuple):
-    """Advantage of probing before the head, log(N_after / N_before), and its slope in the strength of the penalty."""
+    """Advantage of probing before the head, log(N_after / N_before), and its slope in the strength of the penalty.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.before_head_advantage(model, target=0).value > 0
+    True
+    """
 
     value: float
     slope: float
@@ -188,6 +225,14 @@ def before_head_advantage(
     ------
     AssumptionError
         If the target is not kept, or the penalty is not a single power of c.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> advantage = theory.before_head_advantage(model, target=0)
+    >>> round(advantage.value, 3)
+    0.184
     """
     target = model.feature(target)
     if isinstance(scheme, SparseHead) and scheme.head > 0 and scheme.head_decay > 0:

@@ -48,6 +48,13 @@ def sample_complexity(model: FeatureModel, weights, target: int):
     ------
     AssumptionError
         If the representation does not hold the target (weight 0): no number of samples is enough.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.sample_complexity(model, theory.layer_weights(model), target=0).round(3)
+    array([6.976, 8.386])
     """
     weights, target = representation(model, weights), model.feature(target)
     if np.any(weights[..., target] == 0):
@@ -75,6 +82,13 @@ def best_depth(
     ------
     AssumptionError
         If the target is not kept.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> round(theory.best_depth(model, target=0), 3)
+    0.0
     """
     weights, target = _kept_weights(model, target, embed_dim, loss)
     kept = weights > 0
@@ -102,6 +116,13 @@ def best_layer(
     ------
     AssumptionError
         If the target is not kept.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.best_layer(model, target=1, depth=8)
+    8
     """
     _, target = _kept_weights(model, target, embed_dim, loss)
     indicator = sample_complexity(model, layer_weights(model, depth, embed_dim, loss), target)
@@ -121,6 +142,14 @@ class Boundary(NamedTuple):
     selection : float or None
         Value at which the feature is no longer among the `embed_dim` kept ones (for larger alpha or smaller phi);
         beyond it neither representation contains it. None if it is always kept.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> boundary = theory.before_head_boundary(model, target=0, vary="alpha")
+    >>> round(boundary.upper, 3)
+    0.38
     """
 
     lower: float | None
@@ -166,6 +195,13 @@ def before_head_boundary(
     ------
     AssumptionError
         If the target is not kept at the model itself, or if no other feature is, so that both sides are equal.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> round(theory.before_head_boundary(model, target=0, vary="alpha").upper, 3)
+    0.38
     """
     vary = checks.choice("vary", vary, ("alpha", "phi"))
     weights, target = _kept_weights(model, target, embed_dim, loss)

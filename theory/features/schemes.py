@@ -29,14 +29,30 @@ class Scheme:
 
 @dataclass(frozen=True)
 class NoHead(Scheme):
-    """The loss is applied to the representation itself."""
+    """The loss is applied to the representation itself.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.pre_head_weights(model, theory.NoHead()).round(3)
+    array([0.459, 0.826, 0.44 ])
+    """
 
     power = 1.0  # of the weight after the head that is the weight before it
 
 
 @dataclass(frozen=True)
 class JointTraining(Scheme):
-    """Encoder and head follow one gradient flow, from a balanced or a vanishing start."""
+    """Encoder and head follow one gradient flow, from a balanced or a vanishing start.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.pre_head_weights(model, theory.JointTraining()).round(3)
+    array([0.677, 0.909, 0.663])
+    """
 
     power = 0.5
 
@@ -46,6 +62,13 @@ class LayerOf(Scheme):
     """Layer `layer` (1-based) of `depth` linear layers that are trained jointly, from a balanced or a vanishing start.
 
     The last layer is the output of the head, so `layer` equal to `depth` is the embedding.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.pre_head_weights(model, theory.LayerOf(layer=1, depth=3)).round(3)
+    array([0.771, 0.938, 0.761])
     """
 
     layer: int
@@ -66,6 +89,13 @@ class HeadSpeed(Scheme):
     """Gradient flow from W_1 = `start` Q, where Q has orthonormal rows or columns, and from a vanishing head.
 
     The learning rate of the head is `ratio` times that of the encoder. `start` = 0 stands for a vanishing encoder.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.pre_head_weights(model, theory.HeadSpeed(start=0.1, ratio=3.0)).round(3)
+    array([0.52 , 0.694, 0.509])
     """
 
     start: float
@@ -78,7 +108,15 @@ class HeadSpeed(Scheme):
 
 @dataclass(frozen=True)
 class Bilevel(Scheme):
-    """The head is at its exact minimum at all times, and the encoder flows from `start` Q as in `HeadSpeed`."""
+    """The head is at its exact minimum at all times, and the encoder flows from `start` Q as in `HeadSpeed`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.pre_head_weights(model, theory.Bilevel(start=0.5))
+    array([0.5, 0.5, 0.5])
+    """
 
     start: float
 
@@ -88,7 +126,15 @@ class Bilevel(Scheme):
 
 @dataclass(frozen=True)
 class WeightDecay(Scheme):
-    r"""Penalty `encoder` :math:`\|W_1\|_F^2` + `head` :math:`\|W_2\|_F^2`; `weight_decay` in PyTorch is twice these."""
+    r"""Penalty `encoder` :math:`\|W_1\|_F^2` + `head` :math:`\|W_2\|_F^2`; `weight_decay` in PyTorch is twice these.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.post_head_weights(model, theory.WeightDecay(encoder=0.01, head=0.01)).round(3)
+    array([0.448, 0.823, 0.439])
+    """
 
     encoder: float
     head: float
@@ -103,6 +149,13 @@ class SparseHead(Scheme):
     r"""Penalty `encoder` :math:`\|W_1\|_F^2` + `head` :math:`\|W_2\|_{2,1}` + `head_decay` :math:`\|W_2\|_F^2`.
 
     The groups of the 2,1-norm are the columns of W_2, one for each unit of the representation.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.post_head_weights(model, theory.SparseHead(encoder=0.01, head=0.1)).round(3)
+    array([0.413, 0.816, 0.437])
     """
 
     encoder: float
@@ -119,7 +172,15 @@ class SparseHead(Scheme):
 
 @dataclass(frozen=True)
 class FixedReweighting(Scheme):
-    """Fixed head diag(decay^{-i}) with i = 0..p-1; the encoder has a vanishing weight decay."""
+    """Fixed head diag(decay^{-i}) with i = 0..p-1; the encoder has a vanishing weight decay.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.pre_head_weights(model, theory.FixedReweighting(decay=2.0)).round(3)
+    array([0.917, 0.826, 1.76 ])
+    """
 
     decay: float
 
@@ -145,7 +206,15 @@ class FixedReweighting(Scheme):
 
 @dataclass(frozen=True, eq=False)
 class FrozenHead(Scheme):
-    """Fixed head `matrix` of shape (p, m) and any rank; the encoder has a vanishing weight decay."""
+    """Fixed head `matrix` of shape (p, m) and any rank; the encoder has a vanishing weight decay.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.pre_head_weights(model, theory.FrozenHead([[1, 0, 0], [0, 2, 0], [0, 0, 3]])).round(3)
+    array([0.229, 0.275, 0.44 ])
+    """
 
     matrix: np.ndarray
 

@@ -35,6 +35,13 @@ def spectral_loss(network, cov, cross_cov) -> float:
         End-to-end linear map W.
     cov, cross_cov : (d, d) arrays
         Second moments of the views, as in `spectral_minimizer`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> import numpy as np
+    >>> round(theory.spectral_loss(np.eye(2), np.eye(2), 0.5 * np.eye(2)), 6)
+    0.0
     """
     network, (cov, cross_cov) = checks.real("network", network), _moments(cov, cross_cov)
     if network.ndim != 2 or network.shape[1] != len(cov):
@@ -70,6 +77,14 @@ def spectral_minimizer(cov, cross_cov, embed_dim: int) -> np.ndarray:
     ------
     AssumptionError
         If eigenvalues p and p+1 are equal and positive: the minimiser is not unique.
+
+    Examples
+    --------
+    >>> import theory
+    >>> import numpy as np
+    >>> theory.spectral_minimizer(np.eye(2), np.diag([0.5, 0.9]), embed_dim=1).round(6)
+    array([[0. , 0. ],
+           [0. , 0.9]])
     """
     cov, cross_cov = _moments(cov, cross_cov)
     embed_dim = checks.integer("embed_dim", embed_dim, 1)
@@ -92,6 +107,13 @@ def spectral_minimum(model: FeatureModel, embed_dim: int | None = None) -> float
 
     By default there are as many outputs as features. A tie at the cut does not change the minimum and is allowed.
     Source: derived here: the minimum of `spectral_minimizer` is minus the sum of the squared eigenvalues that it keeps.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> round(theory.spectral_minimum(model), 4)
+    -1.2324
     """
     embed_dim = _embed_dim(model, embed_dim)
     return float(-np.sum(np.sort(model.correlation**2)[::-1][:embed_dim]))

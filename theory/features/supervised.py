@@ -27,6 +27,13 @@ def class_pair_model(model: FeatureModel, class_features: Sequence[int]) -> Feat
     model : FeatureModel
     class_features : sequence of int
         The 0-based features that make up the class; at least one.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
+    >>> theory.class_pair_model(model, class_features=[0]).retention
+    array([0.25, 0.  , 0.  ])
     """
     if checks.numeric("class_features", class_features).ndim != 1:
         raise ValueError(f"class_features must be a sequence of integers, got {checks.brief(class_features)}")
@@ -58,6 +65,14 @@ def supervised_layer_weights(model: FeatureModel, codes, depth: int = 2) -> np.n
     -------
     (depth, k) array
         Features that the label does not use have weight 0.
+
+    Examples
+    --------
+    >>> import theory
+    >>> model = theory.FeatureModel(phi=[1.0, 1.0], alpha=0.0, sigma=0.5)
+    >>> theory.supervised_layer_weights(model, codes=[[1.0, 0.0]]).round(4)
+    array([[0.8944, 0.    ],
+           [0.8   , 0.    ]])
     """
     codes = checks.real("codes", codes)
     if codes.ndim != 2 or codes.shape[1] != model.num_features:

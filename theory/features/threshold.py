@@ -24,7 +24,15 @@ _MOST_SEGMENTS = 200  # between the times at which a threshold reaches 0 or leav
 
 
 class ThresholdedLimit(NamedTuple):
-    """Weights before and after the threshold, and the threshold, at the end of training."""
+    """Weights before and after the threshold, and the threshold, at the end of training.
+
+    Examples
+    --------
+    >>> import theory
+    >>> limit = theory.thresholded_limit(1.5, w1=1.0, w2=0.5)
+    >>> round(float(limit.w1), 3), round(float(limit.w2), 3)
+    (0.861, 0.0)
+    """
 
     w1: float
     w2: float
@@ -32,7 +40,16 @@ class ThresholdedLimit(NamedTuple):
 
 
 class ThresholdedPath(NamedTuple):
-    """Weights w1, w2, (T, k), and thresholds b, (T, k) or (T,) if shared, over time."""
+    """Weights w1, w2, (T, k), and thresholds b, (T, k) or (T,) if shared, over time.
+
+    Examples
+    --------
+    >>> import theory
+    >>> path = theory.thresholded_path([1.5], [1.0], [0.5], [0.0], [0.0, 1.0])
+    >>> path.w2.round(3)
+    array([[0.5  ],
+           [0.193]])
+    """
 
     w1: np.ndarray
     w2: np.ndarray
@@ -80,6 +97,13 @@ def thresholded_limit(
         :math:`\rho`, see `FeatureModel`.
     clipped : bool
         Whether the threshold is kept from becoming negative.
+
+    Examples
+    --------
+    >>> import theory
+    >>> limit = theory.thresholded_limit(1.5, w1=1.0, w2=0.5)
+    >>> [round(float(value), 3) for value in limit]
+    [0.861, 0.0, 0.093]
     """
     phi = checks.scalar("phi", phi, 0.0, open_low=True)
     w1, w2 = checks.scalar("w1", w1), checks.scalar("w2", w2)
@@ -115,6 +139,14 @@ def thresholded_path(phi, w1, w2, b, times, *, retention=0.0, rtol: float = 1e-1
     ------
     ConvergenceError
         If the integrator fails.
+
+    Examples
+    --------
+    >>> import theory
+    >>> path = theory.thresholded_path([1.5], [1.0], [0.5], [0.0], [0.0, 10.0])
+    >>> path.w1.round(3)
+    array([[1.   ],
+           [0.864]])
     """
     phi = np.atleast_1d(checks.in_range("phi", phi, 0.0, open_low=True))
     w1 = _per_feature("w1", checks.in_range("w1", w1, 0.0), phi)

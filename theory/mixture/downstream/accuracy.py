@@ -56,6 +56,13 @@ class Overlaps(NamedTuple):
         :math:`s = \beta\cdot u`.
     noise : float or array
         :math:`\sigma = \|\beta_\perp\|`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> overlaps = theory.downstream_overlaps("ridge", 1.5, 2.0, 0.0, 0.1)
+    >>> round(float(overlaps.signal), 4), round(float(overlaps.noise), 4)
+    (0.4381, 0.4197)
     """
 
     signal: np.ndarray
@@ -152,13 +159,27 @@ def downstream_overlaps(classifier, signal_norm, sample_ratio, kappa, penalty=No
     margins of at least 1; averaging and an infinite penalty, whose scale is arbitrary, by :math:`(1+\kappa)^{-2}`.
 
     Source: derived (docs/derivations/downstream-system.md#reduction-to-two-numbers).
+
+    Examples
+    --------
+    >>> import theory
+    >>> overlaps = theory.downstream_overlaps("ridge", 1.5, 2.0, kappa=1.0, penalty=0.1)
+    >>> round(float(overlaps.signal), 4), round(float(overlaps.noise), 4)
+    (0.4554, 0.4185)
     """
     shape, flat = _arguments(classifier, signal_norm, sample_ratio, kappa, penalty)
     return Overlaps(*(np.reshape(part, shape)[()] for part in _flat_overlaps(classifier, *flat)))
 
 
 class Limits(NamedTuple):
-    """Accuracy as the signal direction vanishes (kappa to -1) and as it grows without bound."""
+    """Accuracy as the signal direction vanishes (kappa to -1) and as it grows without bound.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.accuracy_limits("ridge", 1.5, 2.0, 0.1).expanded), 4)
+    0.8668
+    """
 
     shrunk: np.ndarray
     expanded: np.ndarray
@@ -173,6 +194,13 @@ def accuracy_limits(classifier, signal_norm, sample_ratio, penalty=None) -> Limi
     any kappa.
 
     Source: derived (docs/derivations/downstream-system.md#limits-in-kappa).
+
+    Examples
+    --------
+    >>> import theory
+    >>> limits = theory.accuracy_limits("ridge", 1.5, 2.0, 0.1)
+    >>> round(float(limits.shrunk), 4), round(float(limits.expanded), 4)
+    (0.5, 0.8668)
     """
     shape, (r, delta, _, lam) = _arguments(classifier, signal_norm, sample_ratio, np.inf, penalty)
     expanded = downstream_accuracy(classifier, r, delta, np.inf, None if penalty is None else lam)
@@ -196,6 +224,12 @@ def penalty_from_c(c, samples):
 
     Source: derived here. scikit-learn minimises C times the sum of the losses + :math:`\|w\|^2/2`; divide by C times
     samples.
+
+    Examples
+    --------
+    >>> import theory
+    >>> float(theory.penalty_from_c(c=0.5, samples=100))
+    0.02
     """
     c, samples = checks.in_range("c", c, 0.0, open_low=True), checks.in_range("samples", samples, 1.0)
     return (1 / (samples * c))[()]
@@ -205,6 +239,12 @@ def penalty_from_alpha(alpha, samples):
     r"""Penalty of scikit-learn's `Ridge` with strength alpha: alpha / samples.
 
     Source: derived here. scikit-learn minimises the sum of squares + alpha :math:`\|w\|^2`; divide by 2 samples.
+
+    Examples
+    --------
+    >>> import theory
+    >>> float(theory.penalty_from_alpha(alpha=2.0, samples=100))
+    0.02
     """
     alpha, samples = checks.in_range("alpha", alpha, 0.0), checks.in_range("samples", samples, 1.0)
     return (alpha / samples)[()]

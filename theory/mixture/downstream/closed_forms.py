@@ -151,6 +151,12 @@ def multiclass_ridge_accuracy(classes, signal_norm, sample_ratio, kappa, penalty
     Returns
     -------
     float, or an array of the broadcast shape
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.multiclass_ridge_accuracy(4, 2.0, 5.0, 1.0, 0.1)), 4)
+    0.8218
     """
     classes = checks.integer("classes", classes, 2)
     shape, r, delta, c, lam = flatten(
@@ -196,6 +202,12 @@ def averaging_projector_accuracy(signal_norm, samples: int, dim: int, kappa):
     Returns
     -------
     float, or an array of the broadcast shape
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.averaging_projector_accuracy(1.5, samples=10, dim=20, kappa=[0.0, 1.0]).round(4)
+    array([0.861 , 0.9273])
     """
     samples, dim = checks.integer("samples", samples, 1), checks.integer("dim", dim, 2)
     shape, r, cost = flatten(signal_norm=check_signal_norm(signal_norm), kappa=cost_of(kappa))

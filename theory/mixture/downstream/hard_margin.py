@@ -35,6 +35,12 @@ def separability_threshold(signal_norm):
     Returns
     -------
     float or array
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.separability_threshold(1.5)), 4)
+    7.6975
     """
     r = check_signal_norm(signal_norm)
     flat = r.ravel()
@@ -54,6 +60,12 @@ def separability_signal(sample_ratio):
     inverse of `separability_threshold`; 0 up to a sample ratio of 2, where any data separate.
 
     Source: derived (docs/derivations/downstream-system.md#separability).
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.separability_signal(3.0)), 4)
+    0.8078
     """
     delta = check_sample_ratio(sample_ratio)
     quantile = np.where(delta > 2, -scipy.special.ndtri(1 / np.maximum(delta, 2.0)), 0.0)

@@ -46,6 +46,12 @@ def expansion_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
     Returns
     -------
     float, or an array of the broadcast shape
+
+    Examples
+    --------
+    >>> import theory
+    >>> bool(theory.expansion_slope("ridge", 1.5, 2.0, 0.0, 0.1) > 0)
+    True
     """
     shape, tau, slope_c, _, (r, _, c, lam) = _slopes(classifier, signal_norm, sample_ratio, kappa, penalty)
     averages = np.isposinf(lam)
@@ -61,6 +67,12 @@ def penalty_slope(classifier, signal_norm, sample_ratio, kappa, penalty):
     Accuracy increases with tau. Arguments as in `expansion_slope`.
 
     Source: derived (docs/derivations/downstream-system.md#when-does-expansion-help).
+
+    Examples
+    --------
+    >>> import theory
+    >>> bool(theory.penalty_slope("ridge", 1.5, 2.0, 0.0, 0.1) > 0)
+    True
     """
     shape, _, _, slope, (_, _, _, lam) = _slopes(classifier, signal_norm, sample_ratio, kappa, penalty)
     return np.reshape(np.where(np.isposinf(lam), 0.0, lam) * slope, shape)[()]
@@ -81,6 +93,14 @@ def optimal_penalty(classifier, signal_norm, sample_ratio, kappa):
     classifier : {"ridge", "logistic", "hinge"} or MarginProx
     signal_norm, sample_ratio, kappa
         As in `downstream_accuracy`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.optimal_penalty("ridge", 2.0, 20.0, -0.5)), 3)
+    0.1
+    >>> float(theory.optimal_penalty("ridge", 2.0, 20.0, 1.0))
+    inf
     """
     if isinstance(classifier, str) and checks.choice("classifier", classifier, _TUNED) == "ridge":
         return best_ridge_penalty(signal_norm, sample_ratio, kappa)
@@ -114,6 +134,12 @@ def reversal_onset(classifier, sample_ratio):
     ConvergenceError
         If the crossing lies closer to the separability limit than the equations can be solved, which happens for
         sample ratios just above 2.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.reversal_onset("logistic", 20.0)), 4)
+    1.1907
     """
     checks.choice("classifier", classifier, ("logistic", "hinge"))
     delta = checks.in_range("sample_ratio", sample_ratio, 2.0, open_low=True)

@@ -41,6 +41,12 @@ def spiked_accuracy(classifier, strengths, sample_ratio, kappas, penalty=None):
     Returns
     -------
     float, or an array of the leading shape
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.spiked_accuracy("ridge", [1.0, 1.0], 2.0, [1.0, 0.0], 0.1)), 4)
+    0.8462
     """
     _refuse_hard_margin(classifier)
     groups = {"strengths": np.atleast_1d(checks.in_range("strengths", strengths, 0.0))}
@@ -65,6 +71,12 @@ def misaligned_accuracy(classifier, signal_norm, sample_ratio, kappa, cosine, pe
     classifier, signal_norm, sample_ratio, kappa, penalty
         As in `spiked_accuracy` and `downstream_accuracy`.
     cosine : float or array, in [0, 1]
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.misaligned_accuracy("ridge", 1.5, 2.0, 1.0, [0.5, 1.0], 0.1).round(4)
+    array([0.8617, 0.8653])
     """
     shape, r, omega, kappa = flatten(
         signal_norm=check_signal_norm(signal_norm),

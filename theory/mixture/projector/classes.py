@@ -39,6 +39,12 @@ def common_mean_gain(loss, signal_norm, sigma, classes: int, *, means="orthogona
     means : {"orthogonal", "simplex"}
         What `signal_norm` is: r of the means :math:`re_k`, or the norm of the means about their common mean,
         :math:`r(1-1/K)^{1/2}`, as in `multiclass_ridge_accuracy` and, for two classes, `projector_gain`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.common_mean_gain("inner", 1.5, 1.0, classes=4)), 4)
+    0.8835
     """
     loss = _check_loss(loss)
     shape, r, sigma, classes = _setting(signal_norm, sigma, classes, means)
@@ -81,6 +87,12 @@ def contrast_gain(signal_norm, sigma, classes: int, *, loss="inner", means="orth
     ------
     AssumptionError
         For "euclidean" without augmentation: the minimiser is infinite.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.contrast_gain(1.5, 1.0, classes=4)), 4)
+    0.9813
     """
     loss = _check_loss(loss)
     if loss == "spectral":

@@ -59,6 +59,12 @@ def cosine_loss(signal_norm, sigma, temperature, dim, gain, *, views="both"):
     Returns
     -------
     float, or an array of the broadcast shape
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.cosine_loss(1.5, 1.0, temperature=0.5, dim=10, gain=[1.0, 2.0]).round(4)
+    array([-0.8538, -0.8305])
     """
     gain = checks.in_range("gain", gain, 0.0, open_low=True)
     shape, *settings, gain = _exact_settings(signal_norm, sigma, temperature, dim, views, gain=gain)
@@ -118,6 +124,12 @@ def cosine_expands(signal_norm, sigma, scale, *, views="both", dim=None):
     Returns
     -------
     bool or array of bools
+
+    Examples
+    --------
+    >>> import theory
+    >>> bool(theory.cosine_expands(1.5, 1.0, scale=1.0))
+    True
     """
     return cosine_expansion_margin(signal_norm, sigma, scale, views=views, dim=dim) > 0
 
@@ -131,6 +143,12 @@ def cosine_expansion_margin(signal_norm, sigma, scale, *, views="both", dim=None
     slope of the exact loss, by a central difference.
 
     Source: derived (docs/derivations/projector-gain.md#cosine). Arguments as in `cosine_expands`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.cosine_expansion_margin(1.5, 1.0, scale=1.0)), 4)
+    0.1014
     """
     if dim is None:
         shape, margin = _margin(signal_norm, sigma, scale, views)
@@ -160,6 +178,12 @@ def cosine_gain_limit(signal_norm, sigma, scale, *, views="both"):
     ------
     AssumptionError
         If :math:`\tau p\le 2r^2Bv_1/((v_1v_2)^{1/2}(v_1+r^2))`: the gain then grows as the root of the dimension.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.cosine_gain_limit(1.5, 1.0, scale=1.0)), 4)
+    1.131
     """
     shape, r, sigma, scale = _limit_world(signal_norm, sigma, scale)
     v1, v2 = view_variances(sigma, views)

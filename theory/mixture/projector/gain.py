@@ -40,7 +40,15 @@ _BELOW_THRESHOLD = 0.5  # the inner-product threshold is never below 1
 
 
 class Metric(NamedTuple):
-    r"""The learned metric :math:`W^\top W/\tau`, a along the signal and b across it."""
+    r"""The learned metric :math:`W^\top W/\tau`, a along the signal and b across it.
+
+    Examples
+    --------
+    >>> import theory
+    >>> metric = theory.Metric(signal=4.0, noise=1.0)
+    >>> float(metric.gain)
+    2.0
+    """
 
     signal: np.ndarray
     noise: np.ndarray
@@ -76,6 +84,12 @@ def projector_gain(loss, signal_norm, sigma, *, temperature=None, dim=None, view
     Returns
     -------
     float, or an array of the broadcast shape
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.projector_gain("spectral", 1.5, [0.5, 1.0, 2.0]).round(3)
+    array([0.644, 0.848, 1.243])
     """
     loss = checks.choice("loss", loss, LOSSES)
     r, sigma = check_signal_norm(signal_norm), check_sigma(sigma)
@@ -101,6 +115,13 @@ def projector_metric(loss, signal_norm, sigma, *, views="both") -> Metric:
     ------
     AssumptionError
         For "euclidean" without augmentation: the minimiser is infinite.
+
+    Examples
+    --------
+    >>> import theory
+    >>> metric = theory.projector_metric("inner", 1.5, 1.0)
+    >>> round(float(metric.signal), 4), round(float(metric.noise), 4)
+    (0.2025, 0.25)
     """
     loss = checks.choice("loss", loss, LOSSES[:3])
     shape, r, v1, v2 = _world(signal_norm, sigma, views)
@@ -123,6 +144,13 @@ def projector_loss(loss, signal_norm, sigma, metric: Metric, dim, *, views="both
     metric : Metric
         Entries >= 0.
     dim : int or array >= 1
+
+    Examples
+    --------
+    >>> import theory
+    >>> metric = theory.projector_metric("inner", 1.5, 1.0)
+    >>> round(float(theory.projector_loss("inner", 1.5, 1.0, metric, dim=5)), 4)
+    -0.8111
     """
     loss = checks.choice("loss", loss, LOSSES[:3])
     a, b = (
@@ -214,6 +242,12 @@ def local_temperature(loss, signal_norm, sigma, *, relative=True):
         With both views augmented.
     signal_norm, sigma : float or array, >= 0
     relative : bool
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.local_temperature("inner", 1.5, 1.0)), 4)
+    5.4764
     """
     loss = checks.choice("loss", loss, ("inner", "euclidean"))
     if not relative:

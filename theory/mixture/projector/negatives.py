@@ -46,6 +46,13 @@ def finite_negatives_loss(signal_norm, sigma, dim, negatives, metric: Metric):
     Returns
     -------
     float, or an array of the broadcast shape
+
+    Examples
+    --------
+    >>> import theory
+    >>> metric = theory.Metric(0.2, 0.2)
+    >>> round(float(theory.finite_negatives_loss(1.5, 1.0, 5, 10, metric)), 3)
+    -0.67
     """
     entries = {
         f"metric_{name}": checks.in_range(f"metric.{name}", getattr(metric, name), 0.0, open_low=True)
@@ -66,6 +73,13 @@ def finite_negatives_metric(signal_norm, sigma, dim, negatives) -> Metric:
     ------
     ConvergenceError
         If the search does not settle.
+
+    Examples
+    --------
+    >>> import theory
+    >>> metric = theory.finite_negatives_metric(1.5, 1.0, dim=5, negatives=10)
+    >>> round(float(metric.gain), 2)
+    0.93
     """
     shape, r, v, dim, negatives = _settings(signal_norm, sigma, dim, negatives)
     start = projector_metric("inner", r, np.sqrt(v - 1))

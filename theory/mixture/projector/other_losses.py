@@ -59,6 +59,12 @@ def barlow_twins_gain(signal_norm, sigma, weight, dim=np.inf):
     ------
     AssumptionError
         If the weight exceeds 1, because unequal diagonals may then be better.
+
+    Examples
+    --------
+    >>> import theory
+    >>> theory.barlow_twins_gain(1.5, [0.5, 2.0], weight=0.01, dim=100).round(4)
+    array([ 1.174 , 14.7213])
     """
     weight = checks.in_range("weight", weight, 0.0, open_low=True)
     if np.any(weight > 1):
@@ -107,6 +113,12 @@ def vicreg_gain(signal_norm, sigma, invariance, covariance, *, target_std=1.0, d
     ------
     AssumptionError
         If `variance` is given.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.vicreg_gain(1.5, 1.0, invariance=25.0, covariance=1.0, dim=100)), 4)
+    1.9508
     """
     if variance is not None:
         raise AssumptionError(
@@ -128,7 +140,15 @@ def vicreg_gain(signal_norm, sigma, invariance, covariance, *, target_std=1.0, d
 
 
 class ModeWeights(NamedTuple):
-    """Weights of the linear encoder along the signal and across it."""
+    """Weights of the linear encoder along the signal and across it.
+
+    Examples
+    --------
+    >>> import theory
+    >>> weights = theory.predictor_weights(1.5, 0.5, decay=0.1)
+    >>> round(float(weights.signal), 4), round(float(weights.noise), 4)
+    (0.8967, 0.6828)
+    """
 
     signal: np.ndarray
     noise: np.ndarray
@@ -154,6 +174,13 @@ def predictor_weights(signal_norm, sigma, decay) -> ModeWeights:
     -------
     ModeWeights
         Arrays of the broadcast shape. The balanced start is an assumption; the formula does not hold without it.
+
+    Examples
+    --------
+    >>> import theory
+    >>> weights = theory.predictor_weights(1.5, [0.5, 1.0], decay=0.1)
+    >>> weights.signal.round(4)
+    array([0.8967, 0.7326])
     """
     shape, r, sigma, decay = flatten(
         signal_norm=check_signal_norm(signal_norm),
@@ -178,6 +205,13 @@ def class_positive_metric(loss, signal_norm, sigma) -> Metric:
     ----------
     loss : {"inner", "euclidean"}
     signal_norm, sigma : float or array, >= 0
+
+    Examples
+    --------
+    >>> import theory
+    >>> metric = theory.class_positive_metric("euclidean", 1.5, 1.0)
+    >>> round(float(metric.signal), 4), round(float(metric.noise), 4)
+    (0.1629, 0.0)
     """
     loss = checks.choice("loss", loss, ("inner", "euclidean"))
     shape, r, sigma = flatten(signal_norm=check_signal_norm(signal_norm), sigma=check_sigma(sigma))
@@ -212,6 +246,12 @@ def decoupled_inner_loss(signal_norm, sigma, metric: Metric, dim):
     ------
     AssumptionError
         If an entry of the metric is 1/v or more, because the expectation is then infinite.
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.decoupled_inner_loss(1.5, 1.0, theory.Metric(0.2, 0.2), dim=5)), 4)
+    -0.6627
     """
     entries = {
         f"metric_{name}": checks.in_range(f"metric.{name}", getattr(metric, name), 0.0)
@@ -242,6 +282,12 @@ def decoupled_inner_metric(signal_norm, sigma) -> Metric:
     Across the signal :math:`\beta = ((v^2+4)^{1/2}-v)/(2v)`; along it the stationarity condition has one root.
 
     Source: derived (docs/derivations/other-losses.md#decoupled-loss).
+
+    Examples
+    --------
+    >>> import theory
+    >>> round(float(theory.decoupled_inner_metric(1.5, 1.0).gain), 4)
+    0.8429
     """
     shape, r, sigma = flatten(signal_norm=check_signal_norm(signal_norm), sigma=check_sigma(sigma))
     v = 1 + sigma**2
