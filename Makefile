@@ -1,5 +1,5 @@
 # figures, site, claims, test, check, lint, mutants, clean. Every target makes .venv first when it is missing or outdated.
-# ARGS goes to the command: make figures ARGS="--only 05 --jobs 4"
+# ARGS goes to the command: make figures ARGS="--only 06 --jobs 4"
 
 PROFILE ?= quick
 ARGS ?=

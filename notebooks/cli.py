@@ -134,7 +134,7 @@ def _parser():
     figures.add_argument(
         "--profile", default="quick", help=f"size of the computations: {', '.join(PROFILES)} (default: quick)"
     )
-    _add_only(figures, "NAME", "run this notebook only, such as 05")
+    _add_only(figures, "NAME", "run this notebook only, such as 06")
     _add_jobs_and_seed(figures)
     figures.add_argument(
         "--device", default="cpu", help="where networks are trained: cpu, cuda or auto (default: cpu)"

@@ -21,7 +21,7 @@ PARTS = {
     "Part I: Linear networks": ["01", "11", "09", "10", "13", "12"],
     "Part II: Which layer to use": ["03", "04", "02"],
     "Part III: Expansion and shrinkage": ["06", "07", "08"],
-    "Part IV: Images": ["05", "14", "15", "17", "18", "19", "16", "20"],
+    "Part IV: Images": ["14", "15", "17", "18", "19", "16", "20"],
     "Your own network": ["21"],
 }
 """The lessons in the order in which the site teaches them, by the number that their name begins with."""

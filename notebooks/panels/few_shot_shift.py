@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neural.training.pretraining import PretrainConfig
-from notebooks.figure import apply_style
+from notebooks.figure import WIDE, apply_style
 from notebooks.panels.shared import (
-    BEFORE,
+    FEW_SHOT,
     IMAGE_BASE,
     IMAGE_MEMBERS,
-    LAYERS,
     PALETTE,
+    PROBE_LOOKS,
+    Estimate,
     Scores,
-    before_after,
     errorbars,
     estimate,
     estimates,
     layer_cells,
     layer_scores,
+    mark_zero,
     plus_minus,
     text_table,
 )
@@ -57,6 +57,35 @@ PROFILES = {
 SHOTS = 5
 MEASUREMENT = ProbeScores(labels=("digit", "coarse"), few_shot=SHOTS)
 NONE, MLP, UNTRAINED = "none", "MLP", "untrained"
+FIGURES = {
+    "coarse": {
+        "caption": "Networks trained on pairs of similar digits and asked for the digit. Left: what the head loses, "
+        "accuracy before minus after it; the bar without marker is the trained label. Right: accuracy before the "
+        "head minus that of a network without head. Mean over networks with 95% intervals; the last row is the "
+        "control.",
+        "alt": "Two panels with one row a run. Left: every MLP loses the digit, the untrained MLP as much or more; "
+        "the trained label is not lost. Right: the MLP adds accuracy with the supervised contrastive loss, the fixed "
+        "head adds less, and with cross-entropy the fixed head takes accuracy away.",
+    },
+    "shift": {
+        "caption": "Worst of four groups, accuracy before minus after the MLP head, against the number $m$ of "
+        "labelled images of each group, for a weak digit (left) and a stronger one (right). Open markers: untrained "
+        "networks.",
+        "alt": "Left panel: markers at or above zero, rising with m for cross-entropy to about 0.2. Right panel: "
+        "below zero at two labels of each group and above zero from five or twenty labels on.",
+    },
+    "heads": {
+        "caption": "Worst of four groups, accuracy before each head minus that of the network without head, at digit "
+        "strength 0.3, against the number $m$ of labelled images of each group, with 95% intervals.",
+        "alt": "Two panels, supervised contrastive loss and cross-entropy. The MLP adds up to 0.1 with the first and "
+        "little with the second; the fixed head takes away up to 0.3 with cross-entropy.",
+    },
+}
+_METHODS = {
+    "SupCon": {"color": PALETTE[4], "marker": "D", "label": "supervised contrastive"},
+    "CE": {"color": PALETTE[5], "marker": "v", "label": "cross-entropy"},
+    UNTRAINED: {"color": "0.5", "marker": "o", "markerfacecolor": "none", "label": "untrained"},
+}
 _QUANTITIES = {
     "digit_linear": "digit, linear probe",
     "digit_knn": "digit, 20 nearest neighbours",
@@ -138,25 +167,41 @@ def format_coarse(summary: dict) -> str:
 
 
 def draw_coarse(summary: dict) -> Figure:
-    """Accuracy of the digit by three probes, and of the trained label, before and after the head of every run.
+    """What a head loses, and what it adds before it, for every run with a head and the untrained network.
 
     Parameters
     ----------
     summary : dict
         Of `summarise_coarse`.
     """
+    shown = [i for i, run in enumerate(summary["run"]) if NONE not in run]
+    heads = [i for i in shown if UNTRAINED not in summary["run"][i]]
+    rows = dict(zip(shown, -np.arange(len(shown)), strict=True))
+    looks = {**PROBE_LOOKS, "few_shot": FEW_SHOT | {"label": f"{SHOTS} labels of each digit"}}
     with apply_style():
-        figure = Figure(figsize=(10.4, 6.4))
-        places = np.arange(len(summary["run"]))
-        grid = figure.subplots(2, 2, sharex=True)
-        for axes, (stem, title) in zip(grid.ravel(), _QUANTITIES.items(), strict=True):
-            before_after(axes, places, summary["accuracy"], stem)
-            axes.set(title=title, ylabel="test accuracy")
-            axes.grid(axis="x", color="0.92")
-        for axes in grid[1]:
-            axes.set_xticks(places, summary["run"], rotation=40, ha="right")
-        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        figure = Figure(figsize=(WIDE, 4.2))
+        lost, added = figure.subplots(1, 2, sharey=True)
+        for k, (probe, look) in enumerate(looks.items()):
+            gap, more = summary["accuracy"][f"digit_{probe}_gap"], summary["minus_none"][probe]
+            for axes, value, chosen in ((lost, gap, shown), (added, more, heads)):
+                places = np.array([rows[i] for i in chosen]) + 0.2 * (1 - k)
+                errorbars(axes, places, _choose(value, chosen), horizontal=True, **look)
+        coarse = {"color": "0.3", "marker": "|", "markersize": 9, "label": "trained label, linear probe"}
+        gap = _choose(summary["accuracy"]["coarse_linear_gap"], shown)
+        errorbars(lost, np.array([rows[i] for i in shown]) - 0.38, gap, horizontal=True, **coarse)
+        lost.set(title="what the head loses", xlabel="before minus after the head")
+        added.set(title="what a head adds", xlabel="before the head, minus no head")
+        lost.set_yticks(list(rows.values()), [summary["run"][i].replace(", no", ",\nno") for i in shown])
+        for axes in figure.axes:
+            mark_zero(axes, vertical=True)
+            axes.grid(axis="y", color="0.92")
+        figure.legend(*lost.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def _choose(value: Estimate, index: Sequence[int]) -> Estimate:
+    """Some of the entries of an estimate."""
+    return {name: np.asarray(numbers)[list(index)] for name, numbers in value.items()}
 
 
 def shift_runs(
@@ -206,13 +251,17 @@ def summarise_shift(scores: Mapping[tuple, Scores], per_group: Sequence[int]) ->
     dict
         `per_group`; `run`: dicts with `method`, `strength`, `head`; worst-group accuracy `before` and `after` the head,
         `gap`, their difference, and `mean_gap`, that of the mean over groups (`estimate` at every number of labels);
-        for runs with a classifier of their own its worst group, `own`.
+        for runs with a head beside one without, `minus_none`, before the head minus without head; for runs with a
+        classifier of their own its worst group, `own`.
     """
     runs = []
     for (method, strength, head), values in scores.items():
         before, after = (np.array([values[f"worst_{m}_{layer}"] for m in per_group]) for layer in "hz")
         mean = np.array([values[f"mean_{m}_h"] - values[f"mean_{m}_z"] for m in per_group])
         parts = {"before": before, "after": after, "gap": before - after, "mean_gap": mean}
+        if head != NONE and (method, strength, NONE) in scores:
+            none = scores[method, strength, NONE]
+            parts["minus_none"] = before - np.array([none[f"worst_{m}_h"] for m in per_group])
         if "worst_own" in values:
             parts["own"] = values["worst_own"]
         runs.append({"method": method, "strength": strength, "head": head, **estimates(parts)})
@@ -241,56 +290,50 @@ def format_shift(summary: dict) -> str:
 
 
 def draw_shift(summary: dict) -> Figure:
-    """Worst-group accuracy against the number of labels: before and after the MLP at every strength, and every head.
+    """Worst group before minus after the MLP, against the number of labels, a panel for each of two strengths.
 
     Parameters
     ----------
     summary : dict
         Of `summarise_shift`.
     """
-    strengths = list(dict.fromkeys(run["strength"] for run in summary["run"]))
+    strengths = list(dict.fromkeys(run["strength"] for run in summary["run"]))[:2]
+    places = np.arange(len(summary["per_group"]))
+    runs = {(run["method"], run["strength"], run["head"]): run for run in summary["run"]}
     with apply_style():
-        figure = Figure(figsize=(3.6 * (len(strengths) + 1), 6.6))
-        grid = figure.subplots(len(LABELLED), len(strengths) + 1, sharey=True)
-        for row, method in zip(grid, LABELLED, strict=True):
-            for axes, strength in zip(row, strengths, strict=False):
-                _draw_layers(axes, summary, method, strength)
-            _draw_heads(row[-1], summary, method, strengths[0])
-            row[0].set_ylabel(f"{method}: worst of four groups")
-        for axes in grid[-1]:
-            axes.set_xlabel("labelled images of each group, $m$")
-        for column in (0, -1):
-            handles = {
-                label: handle
-                for axes in grid[:, column]
-                for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-            }
-            grid[-1, column].legend(
-                handles.values(), handles.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.2)
-            )
+        figure = Figure(figsize=(WIDE, 3.6))
+        for axes, strength in zip(
+            figure.subplots(1, len(strengths), sharey=True, squeeze=False)[0], strengths, strict=True
+        ):
+            for side, (method, look) in zip((-1, 0, 1), _METHODS.items(), strict=True):
+                errorbars(axes, places + 0.13 * side, runs[method, strength, MLP]["gap"], **look)
+            mark_zero(axes)
+            axes.set(title=f"digit of strength {strength:g}", xlabel="labelled images of each group, $m$")
+            axes.set_xticks(places, summary["per_group"])
+        figure.axes[0].set_ylabel("worst of four groups,\nbefore minus after the head")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def _draw_layers(axes: Axes, summary: dict, method: str, strength: float) -> None:
-    places = np.arange(len(summary["per_group"]))
-    runs = {(run["method"], run["head"]): run for run in summary["run"] if run["strength"] == strength}
-    run = runs[method, MLP]
-    for shift, part, look in zip((-0.08, 0.08), ("before", "after"), LAYERS.values(), strict=True):
-        errorbars(axes, places + shift, run[part], **look)
-    look = {**BEFORE, "markerfacecolor": "none", "alpha": 0.6, "label": "before the head, untrained"}
-    errorbars(axes, places - 0.2, runs[UNTRAINED, MLP]["before"], **look)
-    if "own" in run:
-        axes.axhline(run["own"]["mean"], color="0.5", linewidth=1, linestyle="--", label="its own classifier")
-    axes.set(title=f"MLP head, digit $s$ = {strength:g}")
-    axes.set_xticks(places, summary["per_group"])
+def draw_heads(summary: dict) -> Figure:
+    """Worst group before every head minus that without head, a panel for each method, at the weakest digit.
 
-
-def _draw_heads(axes: Axes, summary: dict, method: str, strength: float) -> None:
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise_shift`.
+    """
     places = np.arange(len(summary["per_group"]))
-    runs = [run for run in summary["run"] if (run["method"], run["strength"]) == (method, strength)]
-    for i, run in enumerate(runs):
-        shifted = places + 0.12 * (i - (len(runs) - 1) / 2)
-        look = {"color": PALETTE[i + 2], "marker": "D^vP"[i], "label": f"before the head: {run['head']}"}
-        errorbars(axes, shifted, run["before"], **look)
-    axes.set(title=f"heads, digit $s$ = {strength:g}")
-    axes.set_xticks(places, summary["per_group"])
+    with apply_style():
+        figure = Figure(figsize=(WIDE, 3.4))
+        for axes, method in zip(figure.subplots(1, 2, sharey=True), LABELLED, strict=True):
+            runs = [run for run in summary["run"] if run["method"] == method and "minus_none" in run]
+            for i, run in enumerate(runs):
+                look = {"color": PALETTE[(4, 5, 9)[i]], "marker": "DvP"[i], "label": f"head: {run['head']}"}
+                errorbars(axes, places + 0.16 * (i - (len(runs) - 1) / 2), run["minus_none"], **look)
+            mark_zero(axes)
+            axes.set(title=_METHODS[method]["label"], xlabel="labelled images of each group, $m$")
+            axes.set_xticks(places, summary["per_group"])
+        figure.axes[0].set_ylabel("worst of four groups,\nbefore the head minus no head")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure

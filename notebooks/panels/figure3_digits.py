@@ -1,24 +1,24 @@
-"""Notebook 14: Figure 3 of Xue et al. on digits on photographs."""
+"""Notebook 14, panels c and d of Figure 3 of Xue et al.: strength of the digit, and weight decay."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neural.training.pretraining import PretrainConfig
-from notebooks.figure import apply_style
+from notebooks.figure import NARROW, WIDE, apply_style
 from notebooks.panels import digits_on_photographs as digits
+from notebooks.panels.digits_on_photographs import LOSES, NAMES, STEMS
 from notebooks.panels.shared import (
+    FEATURE_LOOKS,
+    FEW_SHOT,
     IMAGE_BASE,
     IMAGE_MEMBERS,
     LAYERS,
-    PALETTE,
-    PROBES,
+    PROBE_LOOKS,
     Scores,
-    band,
     errorbars,
     estimate,
     estimates,
@@ -36,7 +36,6 @@ from synthetic.images.runs import (
     untrained,
     with_data,
     with_weight_decay,
-    without_last_relu,
 )
 from synthetic.images.scores import ProbeScores
 
@@ -59,81 +58,31 @@ PROFILES = {
         ),
     )
 }
-MEASUREMENT = ProbeScores(few_shot=10)
-TOPS = ("ReLU", "linear")
-"""Last layer of the encoder; without a ReLU it is a batch norm, which is linear once trained."""
-NAMES = {**PROBES, "few_shot": "10 labels of each class"}
-_STEMS = {f"digit_{probe}": probe for probe in NAMES}
-_LOOK = {
-    "linear": {"color": PALETTE[2], "marker": "D"},
-    "knn": {"color": PALETTE[3], "marker": "^"},
-    "few_shot": {"color": PALETTE[4], "marker": "v"},
+FIGURES = digits.FIGURES | {
+    "strength": {
+        "caption": "Left: what training adds to the gap, as the strength $s$ of the digit varies and three of four "
+        "second views lack it; member by member, with 95% intervals. Right: error of the linear probe after the head "
+        "over its error before it.",
+        "alt": "Left panel: for the linear probe training adds about 0.06 at strengths 0.3 and 0.5 and nothing at "
+        "0.1 and 0.9; for the other probes it adds nothing or less. Right panel: the ratio of errors rises from 1 to "
+        "2.5.",
+    },
+    "exchange": {
+        "caption": "What training adds to the gap of the digit and of the photograph when both views have both. On "
+        "the left the digit is the weaker feature, on the right the photograph is. Mean over networks, 95% "
+        "intervals.",
+        "alt": "Two pairs of markers with wide intervals around zero. Only the strong digit, on the right, is "
+        "clearly below zero.",
+    },
+    "decay": {
+        "caption": "Gap of the digit for three probes (left) and effective rank of both layers (right) against the "
+        "weight decay of Adam. The decay lowers the rank of the embedding a little and leaves the gap as it is.",
+        "alt": "Left panel: three rows of markers that do not change with weight decay. Right panel: effective rank "
+        "near 32 before the head and near 10 after it, both falling slightly.",
+    },
 }
-
-
-def drop_runs(base: PretrainConfig, p_drops: Sequence[float]) -> dict[tuple, PretrainConfig]:
-    """Runs of Figure 3b, with a ReLU at the end of the encoder and without.
-
-    Parameters
-    ----------
-    base : PretrainConfig
-        With a last ReLU.
-    p_drops : sequence of float
-        Rising probabilities that the second view lacks the digit.
-
-    Returns
-    -------
-    dict
-        Names (top, p_drop), top in `TOPS`; (top, None) is the untrained network.
-    """
-    return {
-        (top, p): run
-        for top, config in zip(TOPS, (base, without_last_relu(base)), strict=True)
-        for p, run in digits.drop_runs(config, p_drops).items()
-    }
-
-
-def summarise_drop(scores: Mapping[tuple, Scores]) -> dict[str, dict]:
-    """`digits_on_photographs.summarise_drop` for each top, from scores by the names of `drop_runs`."""
-    return {
-        top: digits.summarise_drop({p: one for (name, p), one in scores.items() if name == top})
-        for top in TOPS
-    }
-
-
-def format_drop(summary: dict) -> str:
-    """Accuracies before and after the head and their gap, for each top and p_drop, as text."""
-    return "\n\n".join(
-        f"encoder ends with {top}\n{digits.format_drop(part, NAMES)}" for top, part in summary.items()
-    )
-
-
-def draw_drop(summary: dict) -> Figure:
-    """Gap against p_drop, one panel for each probe; markers: both tops; bands: untrained networks.
-
-    Parameters
-    ----------
-    summary : dict
-        Of `summarise_drop`.
-    """
-    with apply_style():
-        figure = Figure(figsize=(8.4, 4.0))
-        for axes, (probe, title) in zip(figure.subplots(1, 2), PROBES.items(), strict=True):
-            name = f"digit_{probe}_gap"
-            for i, (top, part) in enumerate(summary.items()):
-                places = np.array(part["p_drop"]) + 0.012 * (2 * i - 1)
-                look = {"color": PALETTE[i], "marker": "os"[i], "label": f"last layer {top}"}
-                errorbars(axes, places, part["trained"][name], **look)
-                band(axes, part["untrained"][name], color=PALETTE[i], label=f"{top}, untrained")
-            mark_zero(axes)
-            axes.set(
-                title=title,
-                xlabel="probability of dropping the digit, $p_{drop}$",
-                ylabel="digit accuracy, before minus after the head",
-                xticks=part["p_drop"],
-            )
-            legend_below(axes)
-    return figure
+EXCHANGE_MEASUREMENT = ProbeScores(labels=("digit", "photo"))
+_ADDED = "gap, trained minus untrained"
 
 
 def strength_runs(base: PretrainConfig, strengths: Sequence[float]) -> dict[tuple, PretrainConfig]:
@@ -157,56 +106,59 @@ def strength_runs(base: PretrainConfig, strengths: Sequence[float]) -> dict[tupl
     return runs
 
 
-def exchange_runs(base: PretrainConfig) -> dict[float, PretrainConfig]:
-    """The same pairs of views with a weak digit and with a weak photograph; nothing is dropped."""
-    return {s: with_data(base, strength=s, p_drop=0.0) for s in EXCHANGE}
+def exchange_runs(base: PretrainConfig) -> dict[tuple, PretrainConfig]:
+    """The same pairs of views with a weak digit and with a weak photograph; nothing is dropped.
+
+    Returns
+    -------
+    dict
+        Names ("trained" or "untrained", strength).
+    """
+    runs = {}
+    for s in EXCHANGE:
+        config = with_data(base, strength=s, p_drop=0.0)
+        runs |= {("trained", s): config, ("untrained", s): untrained(config)}
+    return runs
 
 
-def summarise_strength(
-    scores: Mapping[tuple, Scores], exchange: Mapping[float, Scores], *, test_images: int
-) -> dict:
+def _by_kind(scores: Mapping[tuple, Scores], stems) -> tuple[list[float], dict[str, Scores]]:
+    """Strengths, and `layer_scores` of the trained and of the untrained networks."""
+    strengths = [s for kind, s in scores if kind == "trained"]
+    return strengths, {
+        kind: layer_scores([scores[kind, s] for s in strengths], stems) for kind in ("trained", "untrained")
+    }
+
+
+def summarise_strength(scores: Mapping[tuple, Scores], *, test_images: int) -> dict:
     """Figure 3c in numbers.
 
     Parameters
     ----------
-    scores, exchange : mapping
-        Of `MEASUREMENT` by the names of `strength_runs`, and of `digits_on_photographs.MEASUREMENT` by those of
-        `exchange_runs`.
+    scores : mapping
+        Of `MEASUREMENT` by the names of `strength_runs`.
     test_images : int
         Size of the test half.
 
     Returns
     -------
     dict
-        `strength`; `trained`, `untrained`: name -> `estimate` at every strength; `weak`, the strength of a weak digit;
-        `weak_minus`: probe -> estimate of the gap at `weak` minus the gap at every strength; `error_ratio`: estimate
-        of the linear probe's error after the head over that before it, one error added to both; `exchange`:
-        `strength`, name -> estimate of the linear gap of `digit` and of `photo`, and of `digit_change` and
-        `photo_change` (gap where the feature is the weaker one minus where it is the stronger one).
+        `strength`; `trained`, `untrained`: name -> `estimate` at every strength; `added`: probe -> estimate of the gap
+        minus that of the untrained network; `weak`, the strength of a weak digit; `weak_minus`: probe -> estimate of
+        the gap at `weak` minus the gap at every strength; `error_ratio`: estimate of the linear probe's error after
+        the head over that before it, one error added to both.
     """
-    strengths = [s for kind, s in scores if kind == "trained"]
-    tables = {
-        kind: layer_scores([scores[kind, s] for s in strengths], _STEMS) for kind in ("trained", "untrained")
-    }
-    trained = tables["trained"]
+    strengths, tables = _by_kind(scores, STEMS)
+    trained, start = tables["trained"], tables["untrained"]
     at = strengths.index(WEAK_STRENGTH)
     before, after = (1 - trained[f"digit_linear_{layer}"] + 1 / test_images for layer in "hz")
-    pair = layer_scores(list(exchange.values()), ("digit_linear", "photo_linear"))
-    digit, photo = pair["digit_linear_gap"], pair["photo_linear_gap"]
+    gaps = {probe: (trained[f"{stem}_gap"], start[f"{stem}_gap"]) for stem, probe in STEMS.items()}
     return {
         "strength": strengths,
         **{kind: estimates(table) for kind, table in tables.items()},
+        "added": {probe: estimate(gap - control) for probe, (gap, control) in gaps.items()},
         "weak": WEAK_STRENGTH,
-        "weak_minus": {
-            probe: estimate(trained[f"{stem}_gap"][at] - trained[f"{stem}_gap"])
-            for stem, probe in _STEMS.items()
-        },
+        "weak_minus": {probe: estimate(gap[at] - gap) for probe, (gap, _) in gaps.items()},
         "error_ratio": estimate(after / before),
-        "exchange": {
-            "strength": list(exchange),
-            **estimates({"digit": digit, "photo": photo}),
-            **estimates({"digit_change": digit[0] - digit[1], "photo_change": photo[1] - photo[0]}),
-        },
     }
 
 
@@ -221,64 +173,110 @@ def format_strength(summary: dict) -> str:
     rows = []
     for i, s in enumerate(summary["strength"]):
         ratio = {"error z / h": plus_minus(summary["error_ratio"], i, 2)}
-        rows.append({"": f"s = {s:g}", **layer_cells(summary["trained"], _STEMS, i), **ratio})
-        rows.append({"": "untrained", **layer_cells(summary["untrained"], _STEMS, i)})
+        rows.append({"": f"s = {s:g}", **layer_cells(summary["trained"], STEMS, i), **ratio})
+        rows.append({"": "untrained", **layer_cells(summary["untrained"], STEMS, i)})
     lines = [text_table(rows)]
     for i, s in enumerate(summary["strength"]):
         if s != summary["weak"]:
             cells = (f"{name} {plus_minus(summary['weak_minus'][p], i)}" for p, name in NAMES.items())
             lines.append(f"gap at s = {summary['weak']:g} minus gap at s = {s:g}: {', '.join(cells)}")
-    exchange = summary["exchange"]
-    weak, strong = exchange["strength"]
-    lines.append(
-        f"digit gap at s = {weak:g} minus at {strong:g}: {plus_minus(exchange['digit_change'])}; "
-        f"photograph gap at s = {strong:g} minus at {weak:g}: {plus_minus(exchange['photo_change'])} (linear)"
-    )
     return "\n".join(lines)
 
 
 def draw_strength(summary: dict) -> Figure:
-    """Gap and error ratio against strength; gaps of both features where either is the weak one.
+    """What training adds to the gap, and the ratio of errors, against the strength of the digit.
 
     Parameters
     ----------
     summary : dict
         Of `summarise_strength`.
     """
+    strengths = np.array(summary["strength"])
+    looks = {**PROBE_LOOKS, "few_shot": FEW_SHOT}
     with apply_style():
-        figure = Figure(figsize=(11.6, 4.1))
-        gaps, ratio, exchange = figure.subplots(1, 3, width_ratios=(1.4, 1, 0.9))
-        strengths = np.array(summary["strength"])
-        hollow = {"markerfacecolor": "none", "alpha": 0.6, "label": "same, untrained"}
-        for i, (probe, look) in enumerate(_LOOK.items()):
-            places, name = strengths + 0.012 * (i - 1), f"digit_{probe}_gap"
-            errorbars(gaps, places, summary["trained"][name], label=NAMES[probe], **look)
-            errorbars(gaps, places, summary["untrained"][name], **look, **hollow)
-        mark_zero(gaps)
-        gaps.set(title="absolute gap", ylabel="digit accuracy, before minus after the head")
-        errorbars(ratio, strengths, summary["error_ratio"], label=NAMES["linear"], **_LOOK["linear"])
+        figure = Figure(figsize=(WIDE, 3.4))
+        added, ratio = figure.subplots(1, 2)
+        for i, (probe, look) in enumerate(looks.items()):
+            errorbars(added, strengths + 0.014 * (i - 1), summary["added"][probe], **look)
+        mark_zero(added)
+        added.set(ylabel=_ADDED, title="what training adds to the gap")
+        errorbars(ratio, strengths, summary["error_ratio"], **PROBE_LOOKS["linear"])
         ratio.axhline(1, color="0.6", linewidth=0.8)
-        ratio.set(title="relative gap", ylabel="error after the head / error before it")
-        for axes in (gaps, ratio):
-            axes.set(xlabel="strength of the digit, $s$", xticks=strengths)
-        _draw_exchange(exchange, summary["exchange"])
+        ratio.set(ylabel="error after / error before the head", title="ratio of errors, trained")
         for axes in figure.axes:
-            legend_below(axes)
+            axes.set(xlabel="strength of the digit, $s$", xticks=strengths)
+        figure.legend(*added.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def _draw_exchange(axes: Axes, exchange: dict) -> None:
-    for i, (feature, label) in enumerate((("digit", "digit"), ("photo", "photograph"))):
-        look = {"color": PALETTE[5 + 2 * i], "marker": "os"[i], "label": label}
-        errorbars(axes, np.arange(2) + 0.06 * (2 * i - 1), exchange[feature], **look)
-    mark_zero(axes)
-    axes.set_xticks([0, 1], [f"$s$ = {s:g}" for s in exchange["strength"]])
-    axes.set(
-        title="the weak feature",
-        xlabel="digit weak, photograph weak",
-        ylabel="linear probe, before minus after the head",
-        xlim=(-0.5, 1.5),
-    )
+def summarise_exchange(scores: Mapping[tuple, Scores]) -> dict:
+    """What training adds to the linear gap of either feature where it is the weak or the strong one.
+
+    Parameters
+    ----------
+    scores : mapping
+        Of `EXCHANGE_MEASUREMENT` by the names of `exchange_runs`.
+
+    Returns
+    -------
+    dict
+        `strength`; `trained`, `untrained` and `added`, their difference: feature -> `estimate` of the gap at every
+        strength; `change`: feature -> estimate of what training adds where the feature is the weaker one, minus what
+        it adds where the feature is the stronger one.
+    """
+    features = {"digit": "digit_linear_gap", "photo": "photo_linear_gap"}
+    strengths, tables = _by_kind(scores, ("digit_linear", "photo_linear"))
+    gaps = {kind: {f: table[name] for f, name in features.items()} for kind, table in tables.items()}
+    added = {feature: gaps["trained"][feature] - gaps["untrained"][feature] for feature in features}
+    return {
+        "strength": strengths,
+        **{kind: estimates(table) for kind, table in gaps.items()},
+        "added": estimates(added),
+        "change": {
+            "digit": estimate(added["digit"][0] - added["digit"][1]),
+            "photo": estimate(added["photo"][1] - added["photo"][0]),
+        },
+    }
+
+
+def format_exchange(summary: dict) -> str:
+    """Gaps before and after training of both features, and what training adds to the weak one, as text.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise_exchange`.
+    """
+    rows = [
+        {"linear gap": f"{name}, s = {s:g}"}
+        | {kind: plus_minus(summary[kind][feature], i) for kind in ("trained", "untrained", "added")}
+        for feature, name in (("digit", "digit"), ("photo", "photograph"))
+        for i, s in enumerate(summary["strength"])
+    ]
+    digit, photo = (plus_minus(summary["change"][feature]) for feature in ("digit", "photo"))
+    change = f"added where the feature is weak, minus where it is strong: digit {digit}; photograph {photo}"
+    return f"{text_table(rows)}\n{change}"
+
+
+def draw_exchange(summary: dict) -> Figure:
+    """What training adds to the gap of the digit and of the photograph, where either is the weak feature.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise_exchange`.
+    """
+    weak, strong = summary["strength"]
+    with apply_style():
+        figure = Figure(figsize=(NARROW, 3.2))
+        axes = figure.subplots()
+        for side, (feature, look) in zip((-1, 1), FEATURE_LOOKS.items(), strict=True):
+            errorbars(axes, np.arange(2) + 0.06 * side, summary["added"][feature], **look)
+        mark_zero(axes)
+        axes.set_xticks([0, 1], [f"digit weak\n$s$ = {weak:g}", f"photograph weak\n$s$ = {strong:g}"])
+        axes.set(ylabel=_ADDED, xlim=(-0.5, 1.5))
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
 
 
 def decay_runs(base: PretrainConfig, decays: Sequence[float]) -> dict[float, PretrainConfig]:
@@ -309,8 +307,8 @@ def summarise_decay(scores: Mapping[float, Scores]) -> dict:
         `decay`; `trained`: name -> `estimate`, also `effective_rank_<h|z>`; `smaller_minus`: quantity -> estimate at
         the smallest decay minus that at every decay, for the gap of every probe and for `effective_rank_z`.
     """
-    table = layer_scores(list(scores.values()), (*_STEMS, "effective_rank"))
-    contrasts = {probe: table[f"{stem}_gap"] for stem, probe in _STEMS.items()}
+    table = layer_scores(list(scores.values()), (*STEMS, "effective_rank"))
+    contrasts = {probe: table[f"{stem}_gap"] for stem, probe in STEMS.items()}
     contrasts["effective_rank_z"] = table["effective_rank_z"]
     return {
         "decay": list(scores),
@@ -329,7 +327,7 @@ def format_decay(summary: dict) -> str:
     """
     trained = summary["trained"]
     rows = [
-        {"": f"{decay:g}", **layer_cells(trained, _STEMS, i)}
+        {"": f"{decay:g}", **layer_cells(trained, STEMS, i)}
         | {f"rank of {layer}": plus_minus(trained[f"effective_rank_{layer}"], i, 1) for layer in "hz"}
         for i, decay in enumerate(summary["decay"])
     ]
@@ -351,20 +349,20 @@ def draw_decay(summary: dict) -> Figure:
     summary : dict
         Of `summarise_decay`.
     """
+    places = np.arange(len(summary["decay"]))
+    looks = {**PROBE_LOOKS, "few_shot": FEW_SHOT}
     with apply_style():
-        figure = Figure(figsize=(8.4, 3.9))
+        figure = Figure(figsize=(WIDE, 3.8))
         gaps, ranks = figure.subplots(1, 2)
-        places = np.arange(len(summary["decay"]))
-        for i, (probe, look) in enumerate(_LOOK.items()):
-            value = summary["trained"][f"digit_{probe}_gap"]
-            errorbars(gaps, places + 0.08 * (i - 1), value, label=NAMES[probe], **look)
+        for i, (probe, look) in enumerate(looks.items()):
+            errorbars(gaps, places + 0.08 * (i - 1), summary["trained"][f"digit_{probe}_gap"], **look)
         mark_zero(gaps)
-        gaps.set(title="no effect on the gap", ylabel="digit accuracy, before minus after the head")
+        gaps.set(title="gap of the digit", ylabel=LOSES)
         for layer, look in LAYERS.items():
             errorbars(ranks, places, summary["trained"][f"effective_rank_{layer}"], **look)
-        ranks.set(title="but on the embedding", ylabel="effective rank", ylim=(0, None))
+        ranks.set(title="effective rank", ylabel="dimensions", ylim=(0, None))
         for axes in (gaps, ranks):
             axes.set(xlabel=r"weight decay of Adam, $\lambda$")
             axes.set_xticks(places, [f"{decay:g}" for decay in summary["decay"]])
-            legend_below(axes)
+            legend_below(axes, ncols=1)
     return figure

@@ -11,17 +11,21 @@ from matplotlib.figure import Figure
 from neural.training.cost import count_step_flops
 from neural.training.methods import SimSiam
 from neural.training.pretraining import PretrainConfig
-from notebooks.figure import apply_style
+from notebooks.figure import NARROW, WIDE, apply_style
+from notebooks.panels.head_tables import INNER, LINEAR, PRETRAINED, REFERENCE, TABLE_2
 from notebooks.panels.shared import (
     IMAGE_BASE,
     IMAGE_MEMBERS,
     LAYERS,
     PALETTE,
+    PROBE_LOOKS,
+    PROBES,
     Scores,
     band,
     errorbars,
     estimate,
     estimates,
+    legend_below,
     mark_zero,
     plus_minus,
     text_table,
@@ -39,33 +43,6 @@ from synthetic.images.runs import (
 from synthetic.images.scores import HeadScores
 from synthetic.store.arrays import stack_results
 
-REFERENCE, LINEAR, INNER, PRETRAINED = (
-    "no head",
-    "trainable, joint",
-    "trainable, alternating",
-    "pre-trained, fixed",
-)
-TABLE_2 = {
-    REFERENCE: 28.20,
-    "random, fixed": 32.88,
-    "DirectCLR": 33.08,
-    PRETRAINED: 32.98,
-    "PCA top": 32.19,
-    "PCA bottom": 31.58,
-    "slow, single step": 33.06,
-    "slow, to optimum": 32.29,
-    LINEAR: 38.44,
-    INNER: 40.48,
-}
-"""Nearest-neighbour accuracy in per cent, TinyImageNet, ResNet-50 (Gupta et al., Table 2)."""
-TABLE_1 = {
-    "no projection": (85.69, 88.07, 47.67, 54.78, 28.20, 35.04),
-    "SimCLR": (87.43, 91.11, 56.10, 68.01, 38.44, 50.64),
-    "random": (86.57, 90.75, 51.81, 63.25, 32.88, 46.40),
-    "DirectCLR": (86.93, 90.19, 52.23, 65.20, 33.08, 46.71),
-    "alternating": (88.53, 91.97, 58.08, 69.12, 40.48, 51.72),
-}
-"""kNN and linear accuracy in per cent on CIFAR-10, CIFAR-100 and TinyImageNet (Gupta et al., Table 1)."""
 KINDS = (LINEAR, "MLP", "MLP, batch norm", "MLP, alternating")
 CONTEXTS = {"linear top": KINDS[:2], "easy": KINDS[:2], "SimSiam": (LINEAR, "MLP, batch norm")}
 """Heads that are compared with no head where something else than the head differs."""
@@ -87,7 +64,7 @@ PROFILES = {
     )
 }
 MEASUREMENT = HeadScores()
-PROBES = {"knn": "20 nearest neighbours", "linear": "linear probe"}
+_ORDER = ("knn", "linear")
 _CURVES = (REFERENCE, "DirectCLR", LINEAR, INNER)
 _TITLES = {
     "heads": "Table 2, linear heads, encoder ends with ReLU",
@@ -96,6 +73,51 @@ _TITLES = {
     "easy": "kinds of heads, both views always have the digit, ReLU",
     "SimSiam": "SimSiam, ReLU",
     "untrained": "untrained encoder, by its last layer",
+}
+FIGURES = {
+    "heads": {
+        "caption": "Ten heads of Table 2 of Gupta et al., all linear, on an encoder that ends with a ReLU: accuracy "
+        "with which the digit is read before the head, by two probes (mean and 95% interval), and the paper's "
+        "numbers. Grey band: untrained encoder.",
+        "alt": "Three panels with one row a head. Left and middle: no head and bottom principal components are "
+        "lowest, trainable heads highest, near or above the band. Right: the paper's values from 28 for no head to "
+        "40.",
+    },
+    "kinds": {
+        "caption": "What a head adds to no head, member by member, by kind of head and in four settings. With a ReLU "
+        "at the end of the encoder every head adds much; with batch norm there, a linear head adds nothing.",
+        "alt": "Two panels of differences with one row a kind of head. Black markers lie near 0.15, those of batch "
+        "norm at or below zero.",
+    },
+    "ranks": {
+        "caption": "Effective rank of the representation and of the embedding, by head, mean and 95% interval. Below "
+        "the line: untrained network.",
+        "alt": "One row a head. Without a head both ranks are 23; behind heads that of h is 32 to 42, that of z 15 "
+        "to 20.",
+    },
+    "deficit": {
+        "caption": "Accuracy of the digit before the head against the effective rank that the head takes away, one "
+        "marker a head; five heads are named, the others grey. $r$ is the correlation over the ten linear heads.",
+        "alt": "Two scatter plots. Accuracy rises with the rank deficit from no head and bottom principal components "
+        "at the lower left to alternating optimisation at the upper right; the MLP lies below the trend.",
+    },
+    "curves": {
+        "caption": "Accuracy by nearest neighbours during training, against epochs and against operations. Without a "
+        "head and with DirectCLR it falls below the untrained encoder (band); behind trainable heads it is kept.",
+        "alt": "Two panels with four curves each. Two rise slightly from 0.66 to 0.74, two fall from 0.6 to 0.52.",
+    },
+    "inner": {
+        "caption": "Alternating minus joint training of the linear head, against the number $l$ of steps of the head "
+        "for each step of the encoder. The rank of $h$ rises and that of $z$ falls; the gain in accuracy is small.",
+        "alt": "Left panel: differences of accuracy between 0 and 0.03 with wide intervals. Right panel: effective "
+        "rank of h rises to plus 3.5, that of z falls to minus 2.7.",
+    },
+    "proximal": {
+        "caption": "As in the figure before, at five inner steps, against the weight of the proximal term, which "
+        "slows the head down.",
+        "alt": "Left panel: differences of accuracy near 0.03. Right panel: effective rank of h about plus 2.3, that "
+        "of z minus 1.4 and, with the proximal term, minus 0.5.",
+    },
 }
 Runs = dict[tuple[str, str], list[PretrainConfig]]
 
@@ -206,7 +228,7 @@ def summarise(results: Mapping[tuple[str, str], Scores], *, monitor: int, cost: 
         "correlation": {
             f"{prefix}{probe}": _correlation(heads, probe)
             for prefix, heads in compared.items()
-            for probe in PROBES
+            for probe in _ORDER
         },
         "curves": {
             "epoch": [monitor * (i + 1) for i in range(points)],
@@ -236,60 +258,6 @@ def _correlation(heads: Sequence[Scores], probe: str) -> dict:
     deficit = np.stack([_deficit(head) for head in heads])
     accuracy = np.stack([head[f"digit_{probe}_h"] for head in heads])
     return estimate(np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(deficit.T, accuracy.T, strict=True)]))
-
-
-def compare_sentences() -> list[tuple[str, str, bool]]:
-    """Sentences of Gupta et al. held against the numbers of its Tables 1 and 2: sentence, numbers, whether they fit."""
-    t = TABLE_2
-    fixed = [t[head] for head in ("random, fixed", "DirectCLR", PRETRAINED)]
-    slow = [t[head] for head in ("PCA top", "PCA bottom", "slow, single step", "slow, to optimum")]
-    gains = [TABLE_1["alternating"][i] - TABLE_1["SimCLR"][i] for i in (2, 4)]
-    return [
-        (
-            "Slow-Single is better than all fixed heads",
-            f"{t['slow, single step']:.2f} against at most {max(fixed):.2f}",
-            t["slow, single step"] > max(fixed),
-        ),
-        (
-            "all fixed heads are better than none",
-            f"at least {min(fixed):.2f} against {t[REFERENCE]:.2f}",
-            min(fixed) > t[REFERENCE],
-        ),
-        (
-            "both trainable heads are better than all fixed and slow ones",
-            f"at least {min(t[LINEAR], t[INNER]):.2f} against at most {max(fixed + slow):.2f}",
-            min(t[LINEAR], t[INNER]) > max(fixed + slow),
-        ),
-        (
-            "PCA heads are worse than a random fixed head",
-            f"at most {max(slow[:2]):.2f} against {t['random, fixed']:.2f}",
-            max(slow[:2]) < t["random, fixed"],
-        ),
-        (
-            "Slow-Optimal is worse than Slow-Single",
-            f"{t['slow, to optimum']:.2f} against {t['slow, single step']:.2f}",
-            t["slow, to optimum"] < t["slow, single step"],
-        ),
-        (
-            "kNN gains about 2 points over SimCLR on CIFAR-100 and TinyImageNet",
-            " and ".join(f"{gain:.2f}" for gain in gains),
-            all(abs(gain - 2) < 0.1 for gain in gains),
-        ),
-        (
-            "Table 1 (non-linear head) and Table 2 (linear heads) are different runs",
-            f"SimCLR {TABLE_1['SimCLR'][4]:.2f} and {t[LINEAR]:.2f}, "
-            f"alternating {TABLE_1['alternating'][4]:.2f} and {t[INNER]:.2f}",
-            TABLE_1["SimCLR"][4] != t[LINEAR] or TABLE_1["alternating"][4] != t[INNER],
-        ),
-    ]
-
-
-def format_sentences() -> str:
-    """The result of `compare_sentences` as text."""
-    return "\n".join(
-        f"{'yes' if fits else 'NO':>4}  {sentence}: {numbers}"
-        for sentence, numbers, fits in compare_sentences()
-    )
 
 
 def format_table(summary: dict) -> str:
@@ -334,20 +302,23 @@ def draw_heads(summary: dict) -> Figure:
     heads = summary["groups"]["heads"]
     rows = -np.arange(len(heads))
     with apply_style():
-        figure = Figure(figsize=(10.2, 4.2))
+        figure = Figure(figsize=(WIDE, 4.0))
         *ours, paper = figure.subplots(1, 3, sharey=True)
-        for axes, (probe, title) in zip(ours, PROBES.items(), strict=True):
+        for axes, probe in zip(ours, _ORDER, strict=True):
             value = stack_results([values[probe] for values in heads.values()])
-            errorbars(axes, rows, value, horizontal=True, color=PALETTE[0], marker="o")
+            errorbars(axes, rows, value, horizontal=True, **PROBE_LOOKS[probe])
             start = summary["groups"]["untrained"]["ReLU"][probe]
             band(axes, start, vertical=True, color="0.7", label="untrained encoder")
-            axes.set(title=f"ours, {title}", xlabel="test accuracy of the digit from $h$")
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
-        paper.plot([TABLE_2[head] for head in heads], rows, "D", color="0.35")
-        paper.set(title="Gupta et al., Table 2", xlabel="kNN accuracy in %, TinyImageNet")
+            axes.set(title=f"here:\n{PROBES[probe]}", xlabel="digit from $h$")
+        paper.plot([TABLE_2[head] for head in heads], rows, "D", color="0.2")
+        paper.set(title="Gupta et al.,\nTable 2", xlabel="kNN, %, TinyImageNet")
         ours[0].set_yticks(rows, list(heads))
         for axes in figure.axes:
             axes.grid(axis="y", color="0.9")
+        handles = {
+            label: h for axes in ours for h, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -365,57 +336,85 @@ def draw_kinds(summary: dict) -> Figure:
         "easy": "ReLU, digit in both views",
         "SimSiam": "ReLU, SimSiam",
     }
+    looks = [
+        {"color": c, "marker": m}
+        for c, m in zip(("black", *(PALETTE[i] for i in (4, 5, 9))), "os^D", strict=True)
+    ]
     heads = [head for head in summary["groups"]["ReLU"] if head != REFERENCE]
     with apply_style():
-        figure = Figure(figsize=(9.4, 4.0))
+        figure = Figure(figsize=(WIDE, 4.0))
         panels = figure.subplots(1, 2, sharey=True)
-        for axes, (probe, title) in zip(panels, PROBES.items(), strict=True):
+        for axes, probe in zip(panels, _ORDER, strict=True):
             for i, (group, label) in enumerate(labels.items()):
                 found = {h: v for h, v in summary["groups"].get(group, {}).items() if h in heads}
                 if found:
                     rows = np.array([0.24 - 0.16 * i - heads.index(head) for head in found])
                     value = stack_results([v[f"{probe}_more"] for v in found.values()])
-                    look = {"color": PALETTE[i], "marker": "os^D"[i], "label": label}
-                    errorbars(axes, rows, value, horizontal=True, **look)
+                    errorbars(axes, rows, value, horizontal=True, label=label, **looks[i])
             mark_zero(axes, vertical=True)
-            axes.set(title=title, xlabel="accuracy from $h$, head minus no head")
+            axes.set(title=PROBES[probe], xlabel="digit from $h$, minus no head")
         panels[0].set_yticks(-np.arange(len(heads)), heads)
         panels[0].set_ylim(0.5 - len(heads), 0.5)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(labels))
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def draw_ranks(summary: dict) -> Figure:
-    """Accuracy of h against the effective rank deficit, a marker a head; and the ranks of both layers.
+    """Effective ranks of both layers by head, the untrained network last.
 
     Parameters
     ----------
     summary : dict
         Of `summarise`.
     """
-    heads = summary["groups"]["heads"] | {"MLP": summary["groups"]["ReLU"]["MLP"]}
-    rows = -np.arange(len(heads))
+    shown = _with_mlp(summary) | {"untrained": summary["groups"]["untrained"]["ReLU"]}
+    rows = -np.arange(len(shown))
     with apply_style():
-        figure = Figure(figsize=(10.6, 4.0))
-        *scatter, ranks = figure.subplots(1, 3)
-        for axes, (probe, title) in zip(scatter, PROBES.items(), strict=True):
-            for i, (head, values) in enumerate(heads.items()):
-                look = {"color": (*PALETTE[:10], "black")[i], "marker": "os^Dv<>Pp*X"[i], "label": head}
+        figure = Figure(figsize=(NARROW, 4.2))
+        axes = figure.subplots()
+        for layer, look in LAYERS.items():
+            value = stack_results([numbers[f"er_{layer}"] for numbers in shown.values()])
+            errorbars(axes, rows, value, horizontal=True, **look)
+        axes.axhline(1.5 - len(shown), color="0.7", linewidth=0.8)
+        axes.set(xlabel="effective rank", yticks=rows, yticklabels=list(shown), xlim=(0, None))
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=1)
+    return figure
+
+
+def draw_deficit(summary: dict) -> Figure:
+    """Accuracy of h against the effective rank deficit, a marker a head, one panel for each probe.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    """
+    heads = _with_mlp(summary)
+    named = [head for head in (REFERENCE, "PCA bottom", "DirectCLR", INNER, "MLP") if head in heads]
+    looks = dict(
+        zip(named, zip(("black", *(PALETTE[i] for i in (9, 7, 4, 5))), "os^DP", strict=True), strict=False)
+    )
+    with apply_style():
+        figure = Figure(figsize=(WIDE, 3.9))
+        panels = figure.subplots(1, 2)
+        for axes, probe in zip(panels, _ORDER, strict=True):
+            for head, values in heads.items():
+                colour, marker = looks.get(head, ("0.75", "."))
+                look = {"color": colour, "marker": marker, "label": head if head in looks else "_other"}
                 deficit = values["deficit"]
                 errorbars(axes, deficit["mean"], values[probe], xerr=deficit["half_width"], **look)
             r = summary["correlation"][probe]
             axes.set(
-                title=f"{title}\nover linear heads: r = {r['mean']:.2f} $\\pm$ {r['half_width']:.2f}",
+                title=f"{PROBES[probe]}\n$r$ = {r['mean']:.2f} $\\pm$ {r['half_width']:.2f}, linear heads",
                 xlabel="effective rank of $h$ minus that of $z$",
-                ylabel="test accuracy of the digit from $h$",
             )
-        for layer, look in LAYERS.items():
-            value = stack_results([numbers[f"er_{layer}"] for numbers in heads.values()])
-            errorbars(ranks, rows, value, horizontal=True, **look)
-        ranks.set(title="effective ranks", xlabel="effective rank", yticks=rows, yticklabels=list(heads))
-        ranks.legend()
-        figure.legend(*scatter[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        panels[0].set_ylabel("test accuracy of the digit from $h$")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _with_mlp(summary: dict) -> dict[str, dict]:
+    return summary["groups"]["heads"] | {"MLP": summary["groups"]["ReLU"]["MLP"]}
 
 
 def draw_curves(summary: dict) -> Figure:
@@ -428,48 +427,49 @@ def draw_curves(summary: dict) -> Figure:
     """
     curves = summary["curves"]
     epochs = np.asarray(curves["epoch"])
+    colours = ("black", PALETTE[7], PALETTE[4], PALETTE[5])
     with apply_style():
-        figure = Figure(figsize=(9.0, 3.9))
+        figure = Figure(figsize=(WIDE, 3.6))
         by_epoch, by_cost = figure.subplots(1, 2, sharey=True)
         for i, (head, value) in enumerate(curves["knn"].items()):
             relative = curves["cost"][head] / curves["cost"][REFERENCE]
-            look = {"color": PALETTE[i], "marker": "os^D"[i], "label": head}
-            for axes, places in ((by_epoch, epochs + 0.12 * (i - 1.5)), (by_cost, epochs * relative)):
+            look = {"color": colours[i], "marker": "o^sD"[i], "label": head}
+            for axes, places in ((by_epoch, epochs + 0.16 * (i - 1.5)), (by_cost, epochs * relative)):
                 errorbars(axes, places, value, linestyle="-", linewidth=0.8, **look)
-        by_epoch.set(xlabel="epoch", ylabel="20 nearest neighbours, accuracy from $h$")
-        by_cost.set(xlabel="operations, in epochs of training without a head")
-        figure.legend(*by_epoch.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        by_epoch.set(xlabel="epoch", ylabel="digit from $h$, 20 neighbours")
+        by_cost.set(xlabel="operations, in epochs\nof training without a head")
+        start = summary["groups"]["untrained"]["ReLU"]["knn"]
+        for axes in figure.axes:
+            band(axes, start, color="0.7", label="untrained encoder")
+        figure.legend(*by_epoch.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def draw_inner(summary: dict) -> Figure:
-    """Alternating against joint training of the linear head: number of inner steps, and the proximal term.
+def draw_sweep(summary: dict, group: str) -> Figure:
+    """Alternating minus joint training of the linear head, member by member: accuracies, and effective ranks.
 
     Parameters
     ----------
     summary : dict
         Of `summarise`.
+    group : {"inner", "proximal"}
+        What is varied: the inner steps, or the weight of the proximal term.
     """
-    sweeps = {"inner": "inner steps $l$, no proximal term", "proximal": "proximal weight, $l = 5$"}
-    quantities = {
-        "accuracy from $h$, minus joint": PROBES,
-        "effective rank, minus joint": {"er_h": "$h$", "er_z": "$z$"},
+    xlabel = {"inner": "inner steps $l$", "proximal": r"proximal weight $\lambda$, $l = 5$"}[group]
+    found = summary["groups"][group]
+    places = np.arange(len(found))
+    panels = {
+        "digit from $h$, minus joint": {probe: PROBE_LOOKS[probe] for probe in _ORDER},
+        "effective rank, minus joint": {f"er_{layer}": look for layer, look in LAYERS.items()},
     }
     with apply_style():
-        figure = Figure(figsize=(10.4, 5.4))
-        grid = figure.subplots(2, 2)
-        for column, (group, xlabel) in zip(grid.T, sweeps.items(), strict=True):
-            found = summary["groups"][group]
-            places = np.arange(len(found))
-            for axes, (ylabel, names) in zip(column, quantities.items(), strict=True):
-                for i, (name, words) in enumerate(names.items()):
-                    value = stack_results([numbers[f"{name}_more"] for numbers in found.values()])
-                    look = {"color": PALETTE[i], "marker": "os"[i], "label": words}
-                    errorbars(axes, places + 0.06 * (2 * i - 1), value, **look)
-                mark_zero(axes)
-                axes.set(ylabel=ylabel, xlim=(-0.5, len(found) - 0.5))
-                axes.set_xticks(places, list(found))
-            column[1].set(xlabel=xlabel)
-        for axes in grid[:, 1]:
-            axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        figure = Figure(figsize=(WIDE, 3.6))
+        for axes, (ylabel, looks) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+            for side, (name, look) in zip((-1, 1), looks.items(), strict=True):
+                value = stack_results([numbers[f"{name}_more"] for numbers in found.values()])
+                errorbars(axes, places + 0.06 * side, value, **look)
+            mark_zero(axes)
+            axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.5, len(found) - 0.5))
+            axes.set_xticks(places, list(found))
+            legend_below(axes, ncols=1)
     return figure

@@ -13,8 +13,10 @@ import theory
 from neural.models.heads import LinearConfig
 from neural.training.pretraining import PretrainConfig
 from neural.training.schedules import AdamConfig, OptimizerConfig, SGDConfig
-from notebooks.figure import apply_style
+from notebooks.figure import WIDE, apply_style
 from notebooks.panels.shared import (
+    AFTER,
+    BEFORE,
     IMAGE_BASE,
     IMAGE_MEMBERS,
     PALETTE,
@@ -23,6 +25,8 @@ from notebooks.panels.shared import (
     estimate,
     estimates,
     legend_below,
+    mark_chance,
+    mark_zero,
     plus_minus,
     text_table,
 )
@@ -63,14 +67,45 @@ PROFILES = {
 }
 TOPS = {"ReLU": "last layer ReLU", "linear": "last layer linear"}
 PARTS = {
-    "h": ("representation, $h$", "o"),
-    "h_r": ("row space of the head, $h_r$", "s"),
-    "h_n": ("null space of the head, $h_n$", "D"),
-    "z": ("after the head, $z$", "^"),
-    "random_n": ("null space of a random head, same $h$", "v"),
+    "h": BEFORE | {"label": "representation, $h$"},
+    "h_r": {"color": PALETTE[5], "marker": "P", "label": "row space of the head, $h_r$"},
+    "h_n": {"color": PALETTE[4], "marker": "D", "label": "null space of the head, $h_n$"},
+    "z": AFTER | {"label": "after the head, $z$"},
+    "random_n": {"color": PALETTE[7], "marker": "v", "label": "null space of a random head"},
+}
+FIGURES = {
+    "parts": {
+        "caption": "Accuracy of a linear probe for the digit on parts of the representation, against the number $p$ "
+        "of outputs of the linear head, for networks whose encoder has 64 units and ends with a ReLU. Left: trained. "
+        "Right: the same networks before training. Mean with 95% intervals.",
+        "alt": "Two similar panels. The representation and its null-space part stay near 0.8. The row space and z "
+        "coincide, near 0.35 with 4 outputs and near 0.8 with 32.",
+    },
+    "contrasts": {
+        "caption": "Paired differences of the accuracies in the figure before. Left: what a probe loses in the row "
+        "space of the head. Right: the null space minus $z$. Both leads are smaller after training than before it.",
+        "alt": "Two panels of differences that fall with the number of outputs. Filled markers, trained, lie below "
+        "open ones, untrained; at 32 outputs the right panel goes below zero for trained networks.",
+    },
+    "variance": {
+        "caption": "Share of the variance of $h$ in the null space of the head. A random head would leave the share "
+        "of the dimensions that it does not see; the trained head leaves less, and so it has gathered variance.",
+        "alt": "Two panels. Shares fall with the number of outputs. The trained head lies well below the random head "
+        "and the untrained network at every number of outputs.",
+    },
+    "laws": {
+        "caption": "Left: relative change of the conserved matrix in a fixed time of training, against the step. "
+        "Plain gradient descent follows the line of slope 1, so its change vanishes with the step; Adam's does not. "
+        "Right: energy of the encoder in the null space of the final head, over `theory.null_space_energy` of the "
+        "start.",
+        "alt": "Left panel, logarithmic axes: dots on a line of slope one near 0.00001, diamonds near 0.1 on a "
+        "level. Right panel: dots at one, diamonds and grey triangles up to three per cent below one.",
+        "simulated": {"drift": 0.01, "measured": 0.05, "predicted": 0.05, "without_head": 0.05},
+    },
 }
 OPTIMIZERS = ("gradient descent", "Adam")
 ADAM_SHARE = 0.2
+_OPTIMIZER_LOOKS = ({"color": "black", "marker": "o"}, {"color": PALETTE[4], "marker": "D"})
 PAPER = "h best; h_n (1,920 of 2,048 dimensions) above z on CIFAR-10, STL-10 and TinyImageNet, below z on ImageNet"
 Runs = dict[tuple[str, int, bool], PretrainConfig]
 
@@ -107,10 +142,10 @@ def summarise(scores: Mapping[tuple[str, int, bool], Scores]) -> dict:
     -------
     dict
         `embed_dim`; top -> "trained", "untrained" -> name -> `estimate` with one entry for each embed_dim;
-        `contrasts`: top -> text -> estimate, of linear accuracies.
+        `contrasts`, `untrained_contrasts`: top -> text -> estimate, of linear accuracies.
     """
     dims = list(dict.fromkeys(dim for _, dim, _ in scores))
-    found: dict = {"embed_dim": dims, "contrasts": {}}
+    found: dict = {"embed_dim": dims, "contrasts": {}, "untrained_contrasts": {}}
     for top in TOPS:
         table, control = (
             {
@@ -120,15 +155,18 @@ def summarise(scores: Mapping[tuple[str, int, bool], Scores]) -> dict:
             for trained in (True, False)
         )
         found[top] = {"trained": estimates(table), "untrained": estimates(control)}
-        pairs = {
-            "h - h_r": table["linear_h"] - table["linear_h_r"],
-            "h_r - z": table["linear_h_r"] - table["linear_z"],
-            "h_n - z": table["linear_h_n"] - table["linear_z"],
+        pairs = _leads(table) | {
             "h_n - h_n untrained": table["linear_h_n"] - control["linear_h_n"],
             "h_n - random": table["linear_h_n"] - table["linear_random_n"],
         }
         found["contrasts"][top] = estimates(pairs)
+        found["untrained_contrasts"][top] = estimates(_leads(control))
     return found
+
+
+def _leads(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    pairs = (("h", "h_r"), ("h_r", "z"), ("h_n", "z"))
+    return {f"{one} - {other}": table[f"linear_{one}"] - table[f"linear_{other}"] for one, other in pairs}
 
 
 def format_parts(summary: dict) -> str:
@@ -150,38 +188,91 @@ def format_parts(summary: dict) -> str:
 
 
 def draw_parts(summary: dict) -> Figure:
-    """Linear accuracy of the parts of h, trained and untrained, and the variance that the head does not see."""
-    dims = summary["embed_dim"]
-    unseen = {"h_n": "trained head", "random_n": "random head"}
+    """Linear accuracy of the parts of h against the outputs of the head, trained and untrained, with a last ReLU.
 
-    def draw(axes, value, i, marker, label):
-        places = np.asarray(dims) * 1.035 ** (i - 2)
-        errorbars(axes, places, value, marker=marker, color=PALETTE[i], label=label)
-
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    """
     with apply_style():
-        figure = Figure(figsize=(10.8, 6.8))
-        grid = figure.subplots(2, 3, sharex=True)
-        for row, top in zip(grid, TOPS, strict=True):
-            for axes, kind in zip(row, ("trained", "untrained"), strict=False):
-                for i, (part, (label, marker)) in enumerate(PARTS.items()):
-                    draw(axes, summary[top][kind][f"linear_{part}"], i, marker, label)
-                axes.axhline(0.1, color="0.6", linewidth=0.8)
-                axes.set(
-                    title=f"{kind}, {TOPS[top]}", ylim=(0, 1), ylabel="test accuracy of the digit (linear)"
-                )
-            for i, (part, label) in zip((2, 4), unseen.items(), strict=True):
-                draw(row[2], summary[top]["trained"][f"energy_{part}"], i, PARTS[part][1], label)
-            row[2].set(
-                title=f"what the head does not see, {TOPS[top]}",
-                ylim=(0, 1),
-                ylabel="share of the variance of $h$ in $h_n$",
-            )
-        for axes in grid[1]:
-            axes.set(xlabel="outputs of the linear head, $d$", xscale="log")
-            axes.set_xticks(dims, [str(dim) for dim in dims])
-            axes.minorticks_off()
-        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure = Figure(figsize=(WIDE, 3.9))
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, kind in zip(panels, ("trained", "untrained"), strict=True):
+            for i, (part, look) in enumerate(PARTS.items()):
+                places = np.asarray(summary["embed_dim"]) * 1.06 ** (i - 2)
+                errorbars(axes, places, summary["ReLU"][kind][f"linear_{part}"], **look)
+            mark_chance(axes, min(summary["embed_dim"]))
+            axes.set(title=kind, ylim=(0, 1))
+            _mark_outputs(axes, summary)
+        panels[0].set_ylabel("digit, linear probe")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def draw_contrasts(summary: dict) -> Figure:
+    """The leads of h over its row space, and of its null space over z, trained and untrained, with a last ReLU.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    """
+    panels = {"h - h_r": "$h$ minus its row space $h_r$", "h_n - z": "null space $h_n$ minus $z$"}
+    looks = {
+        "contrasts": {"color": "black", "marker": "o", "label": "trained"},
+        "untrained_contrasts": {
+            "color": "0.5",
+            "marker": "o",
+            "markerfacecolor": "none",
+            "label": "untrained",
+        },
+    }
+    with apply_style():
+        figure = Figure(figsize=(WIDE, 3.4))
+        for axes, (name, title) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+            for side, (kind, look) in zip((-1, 1), looks.items(), strict=True):
+                places = np.asarray(summary["embed_dim"]) * 1.05**side
+                errorbars(axes, places, summary[kind]["ReLU"][name], **look)
+            mark_zero(axes)
+            axes.set(title=title, ylabel="difference of accuracies")
+            _mark_outputs(axes, summary)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def draw_variance(summary: dict) -> Figure:
+    """Share of the variance of h that the head does not see: trained head, random head, untrained network.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    """
+    series = {
+        ("trained", "h_n"): PARTS["h_n"] | {"label": "trained head"},
+        ("trained", "random_n"): PARTS["random_n"] | {"label": "random head, same $h$"},
+        ("untrained", "h_n"): PARTS["h_n"] | {"markerfacecolor": "none", "label": "untrained network"},
+    }
+    with apply_style():
+        figure = Figure(figsize=(WIDE, 3.4))
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, (top, title) in zip(panels, TOPS.items(), strict=True):
+            for i, ((kind, part), look) in enumerate(series.items()):
+                places = np.asarray(summary["embed_dim"]) * 1.06 ** (i - 1)
+                errorbars(axes, places, summary[top][kind][f"energy_{part}"], **look)
+            axes.set(title=title, ylim=(0, 1))
+            _mark_outputs(axes, summary)
+        panels[0].set_ylabel("share of the variance of $h$\nthat the head does not see")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _mark_outputs(axes: Axes, summary: dict) -> None:
+    dims = summary["embed_dim"]
+    axes.set(xlabel="outputs of the linear head, $p$", xscale="log")
+    axes.set_xticks(dims, [str(dim) for dim in dims])
+    axes.minorticks_off()
 
 
 def law_data(
@@ -281,45 +372,52 @@ def format_laws(data: dict) -> str:
 
 
 def draw_laws(data: dict) -> Figure:
-    """Drift against step with lines of slope 1, and measured over predicted energy in the null space."""
+    """Drift against step with lines of slope 1, and measured over predicted energy in the null space.
+
+    Parameters
+    ----------
+    data : dict
+        Of `law_data`.
+    """
     with apply_style():
-        figure = Figure(figsize=(9.6, 4.4))
+        figure = Figure(figsize=(WIDE, 4.2))
         drift, energy = figure.subplots(1, 2)
         _draw_drift(drift, data)
         _draw_energy(energy, data["energy"])
         for axes in figure.axes:
-            legend_below(axes)
+            legend_below(axes, ncols=1)
     return figure
 
 
 def _draw_drift(axes: Axes, data: dict) -> None:
     steps = np.array(data["step"])
-    for i, (name, values) in enumerate(data["drift"].items()):
+    for (name, values), look in zip(data["drift"].items(), _OPTIMIZER_LOOKS, strict=True):
         logs = estimate(np.log(np.asarray(values)))
         low, mean, high = (np.exp(logs["mean"] + side * logs["half_width"]) for side in (-1, 0, 1))
-        look = {"color": PALETTE[2 * i], "fmt": "oD"[i], "label": name}
-        axes.errorbar(steps, mean, [mean - low, high - mean], **look)
-        axes.plot(steps, mean[-1] * steps / steps[-1], color=PALETTE[2 * i], linewidth=0.8)
+        axes.errorbar(steps, mean, [mean - low, high - mean], linestyle="none", label=name, **look)
+        line = {"color": look["color"], "linewidth": 0.8, "label": f"slope 1 through {name}"}
+        axes.plot(steps, mean[-1] * steps / steps[-1], **line)
     axes.set(
         xscale="log",
         yscale="log",
         xlabel=r"step, $\eta$ (total time fixed)",
-        ylabel=r"relative change of $W_1W_1^\top - W_2^\top W_2$",
-        title="conservation, lines of slope 1",
+        ylabel=r"change of $W_1W_1^\top - W_2^\top W_2$",
+        title="conservation",
     )
     axes.set_xticks(steps, [f"{step:g}" for step in steps])
     axes.minorticks_off()
 
 
 def _draw_energy(axes: Axes, energy: dict) -> None:
-    series = [(name, "predicted", name) for name in energy]
-    series.append((OPTIMIZERS[0], "without_head", f"{OPTIMIZERS[0]}, head's term left out"))
-    for (name, key, label), marker, colour in zip(series, "oDv", (0, 2, 4), strict=True):
+    series = [(name, "predicted", name, look) for name, look in zip(energy, _OPTIMIZER_LOOKS, strict=True)]
+    left_out = {"color": "0.6", "marker": "v"}
+    series.append((OPTIMIZERS[0], "without_head", "gradient descent,\nhead's term left out", left_out))
+    for name, key, label, look in series:
         predicted, measured = (np.asarray(energy[name][k]) for k in (key, "measured"))
-        axes.plot(predicted, measured / predicted, marker, color=PALETTE[colour], label=label)
+        axes.plot(predicted, measured / predicted, linestyle="none", label=label, **look)
     axes.axhline(1, color="0.4", linewidth=0.8)
     axes.set(
-        xlabel=r"predicted from the start, $\mathrm{tr}(PCP)$",
-        ylabel=r"measured over predicted, $\|PW_1\|_F^2 / \mathrm{tr}(PCP)$",
-        title="null-space law",
+        xlabel=r"predicted, $\mathrm{tr}(PCP)$",
+        ylabel="measured over predicted",
+        title="energy in the null space",
     )

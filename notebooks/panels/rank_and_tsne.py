@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from neural.data.digits import PHOTOGRAPHS
 from neural.models.heads import LinearConfig, MLPConfig
 from neural.training.pretraining import PretrainConfig, Purpose
-from notebooks.figure import apply_style
+from notebooks.figure import WIDE, apply_style
 from notebooks.panels.shared import (
     IMAGE_BASE,
     IMAGE_MEMBERS,
+    LAYERS,
     PALETTE,
     PROBES,
     Scores,
-    before_after,
+    errorbars,
     estimate,
     estimates,
-    mark_chance,
     plus_minus,
     text_table,
 )
@@ -56,7 +56,67 @@ MEASURES = {
 }
 PAPER = {"none": "0", "linear": "1173", "MLP": "1307"}
 """Rank deficit rank(H) - rank(Z) that the paper reports (CIFAR-10, ResNet-50, 2,048 units, 128 outputs)."""
-_COLOURS = dict(zip(HEADS, PALETTE, strict=False))
+_LOOKS = {
+    "none": {"color": "black"},
+    "linear": {"color": PALETTE[4]},
+    "MLP": {"color": PALETTE[5]},
+    "linear, full width": {"color": PALETTE[4], "linestyle": "--"},
+    "MLP, full width": {"color": PALETTE[5], "linestyle": "--"},
+    "untrained MLP": {"color": "0.6", "linestyle": ":"},
+}
+_MAP_COLOURS = (PALETTE[4], PALETTE[5], PALETTE[9], "black")
+FIGURES = {
+    "photographs": {
+        "caption": "Maps (t-SNE) of the representation $h$ of test images, without a head and behind two heads, with "
+        "a ReLU at the end of the encoder. Colour: four of the ten photographs that lie behind the digits. Every "
+        "network groups by photograph. Distances and sizes in such a map have no scale.",
+        "alt": "Three scatter plots side by side. In each of them the points of one photograph form groups of their "
+        "own.",
+        "simulated": dict.fromkeys(HEADS[:3]),
+    },
+    "digits": {
+        "caption": "The same three maps. Colour: four of the ten digits. Within the groups the digits are mixed.",
+        "alt": "Three scatter plots side by side. Points of each digit are scattered over all groups.",
+        "simulated": dict.fromkeys(HEADS[:3]),
+    },
+    "spectra": {
+        "caption": "Eigenvalues of the covariance of $z$ (left) and $h$ (right), relative to the largest, by head, "
+        "with a ReLU at the end of the encoder. Heads of 32 outputs cut the spectrum of $z$ off; dashed ones have "
+        "64. Without a head the spectrum of $h$ falls fastest. Dotted: untrained.",
+        "alt": "Two panels of falling curves on a logarithmic scale. Left: the curves of narrow heads end at 32. "
+        "Right: the curve of no head lies far below the others.",
+    },
+    "spectra_no_relu": {
+        "caption": "As in the figure before, for encoders that end with batch norm. Now no head does not stand "
+        "apart.",
+        "alt": "Two panels of falling curves on a logarithmic scale; in the right one all curves lie close together.",
+    },
+    "tolerance": {
+        "caption": "Number of singular values of the features above a tolerance, which is what a numerical rank "
+        "counts, against that tolerance. Solid: $h$. Dashed: $z$. At a small tolerance $h$ has full rank behind "
+        "every head.",
+        "alt": "Two panels. Curves fall from 64, or 32 for narrow heads, to one as the tolerance rises from 0.0001 "
+        "to 1.",
+    },
+    "ranks": {
+        "caption": "Three measures of the number of dimensions before and after the head, by head, with a ReLU at "
+        "the end of the encoder. Mean over networks with 95% intervals. Below the line: untrained networks.",
+        "alt": "Three panels with one row a head. Effective rank before the head is near 23 without a head and near "
+        "38 behind every head; after narrow heads it is near 16.",
+    },
+    "ranks_no_relu": {
+        "caption": "As in the figure before, for encoders that end with batch norm: the effective rank of $h$ is "
+        "lower behind an MLP than behind a linear head.",
+        "alt": "Three panels with one row a head. Effective rank before the head lies between 30 and 36 for all "
+        "heads.",
+    },
+    "accuracy": {
+        "caption": "Accuracy with which a linear probe reads the digit before and after the head. With a last ReLU a "
+        "head improves $h$ over no head, which is worse than untrained networks; without the ReLU it does not.",
+        "alt": "Two panels with one row a head. Before the head accuracy is about 0.72 for no head and 0.83 behind "
+        "heads with a last ReLU, and about 0.87 for all of them without.",
+    },
+}
 Runs = dict[tuple[str, str], PretrainConfig]
 
 
@@ -94,8 +154,8 @@ def rank_runs(base: PretrainConfig, embed_dim: int, heads: Sequence[str] = HEADS
 
 
 def map_runs(runs: Runs) -> Runs:
-    """Those of `rank_runs` that are drawn as maps (Figure 1 of the paper), member 0."""
-    return {name: config for name, config in runs.items() if name[1] in HEADS[:3]}
+    """Those of `rank_runs` that are drawn as maps (Figure 1 of the paper), with a last ReLU, member 0."""
+    return {name: config for name, config in runs.items() if name[0] == "ReLU" and name[1] in HEADS[:3]}
 
 
 def summarise(scores: Mapping[tuple[str, str], Scores]) -> dict:
@@ -167,108 +227,141 @@ def format_table(summary: dict) -> str:
     return "\n\n".join(parts)
 
 
-def draw_maps(maps: Mapping[tuple[str, str], dict]) -> Figure:
-    """t-SNE of h by last layer and head (columns), coloured by digit (upper row) and by photograph (lower row)."""
+def draw_maps(maps: Mapping[str, dict], label: str) -> Figure:
+    """t-SNE of h by head, four photographs or four digits in colour and the others in grey.
+
+    Parameters
+    ----------
+    maps : mapping of a head to a map
+        Of `synthetic.images.maps.TSNEMap`.
+    label : {"photo", "digit"}
+        What the colours mean.
+    """
+    names = (
+        [name.replace("_", " ") for name in PHOTOGRAPHS] if label == "photo" else [str(i) for i in range(10)]
+    )
     with apply_style():
-        figure = Figure(figsize=(2.1 * len(maps), 4.9))
-        grid = figure.subplots(2, len(maps))
-        for column, ((top, head), points) in zip(grid.T, maps.items(), strict=True):
-            for axes, label in zip(column, ("digit", "photo"), strict=True):
-                shown = axes.scatter(
-                    points["x"],
-                    points["y"],
-                    c=points[label],
-                    s=4,
-                    cmap=ListedColormap(PALETTE),
-                    vmin=-0.5,
-                    vmax=9.5,
-                )
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_visible(False)
-            column[0].set_title(f"head: {head}\n{TOPS[top]}")
-        for axes, label in zip(grid[:, 0], ("colour: digit", "colour: photograph"), strict=True):
-            axes.set_ylabel(label)
-        figure.colorbar(
-            shown, ax=grid[:, -1].tolist(), ticks=range(10), label="digit, or number of the photograph"
+        figure = Figure(figsize=(WIDE, 2.9))
+        for axes, (head, points) in zip(
+            figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True
+        ):
+            x, y, kind = (np.asarray(points[key]) for key in ("x", "y", label))
+            look = {"s": 5, "linewidths": 0, "rasterized": True}
+            axes.scatter(x[kind >= 4], y[kind >= 4], color="0.85", label="the other six", **look)
+            for i, colour in enumerate(_MAP_COLOURS):
+                axes.scatter(x[kind == i], y[kind == i], color=colour, label=names[i], **look)
+            axes.set(xticks=[], yticks=[], title=f"head: {head}")
+            axes.spines[:].set_visible(False)
+        handles, labels = axes.get_legend_handles_labels()
+        order = [*range(1, len(labels)), 0]
+        figure.legend(
+            [handles[i] for i in order],
+            [labels[i] for i in order],
+            loc="outside lower center",
+            ncols=5,
+            markerscale=2.5,
+            columnspacing=1,
+            handletextpad=0.1,
         )
     return figure
 
 
-def draw_spectra(summary: dict) -> Figure:
-    """Eigenvalues of the covariance of z and of h relative to the largest, and rank against tolerance."""
+def draw_spectra(summary: dict, top: str) -> Figure:
+    """Eigenvalues of the covariance of z and of h relative to the largest, by head, and untrained.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    top : str
+        Of `TOPS`.
+    """
+    with apply_style():
+        figure = Figure(figsize=(WIDE, 3.8))
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, layer in zip(panels, "zh", strict=True):
+            for head, look in _LOOKS.items():
+                if head in summary[top]:
+                    values = _relative(summary[top][head], layer)
+                    axes.semilogy(
+                        np.arange(1, len(values) + 1), np.maximum(values, 1e-12), label=head, **look
+                    )
+            axes.set(ylim=(1e-6, 2), xlabel="number of the eigenvalue", title=f"covariance of ${layer}$")
+        panels[0].set_ylabel("eigenvalue, share of the largest")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def draw_tolerance(summary: dict) -> Figure:
+    """Number of singular values of h (solid) and z (dashed) above a share of the largest, by last layer and head.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    """
     tolerance = np.geomspace(1e-4, 1, 80)
     with apply_style():
-        figure = Figure(figsize=(10.4, 6.4))
-        grid = figure.subplots(2, 3)
-        for row, top in zip(grid, TOPS, strict=True):
-            for head in _trained(summary):
-                for axes, layer, style in zip(row, "zh", ("--", "-"), strict=False):
-                    mean = np.asarray(summary[top][head][f"eigenvalues_{layer}"]["mean"])
-                    values, look = mean / mean[0], {"color": _COLOURS[head]}
-                    axes.plot(np.arange(1, len(values) + 1), np.maximum(values, 1e-12), label=head, **look)
+        figure = Figure(figsize=(WIDE, 3.5))
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, top in zip(panels, TOPS, strict=True):
+            for head in HEADS[:3]:
+                for layer, style in (("h", "-"), ("z", "--")):
+                    values = _relative(summary[top][head], layer)
                     ranks = (np.sqrt(values)[:, None] > tolerance).sum(axis=0)
-                    row[2].plot(tolerance, ranks, linestyle=style, linewidth=1.2, **look)
-            for axes, layer in zip(row, "zh", strict=False):
-                axes.set(
-                    yscale="log",
-                    ylim=(1e-6, 2),
-                    xlabel="index $i$",
-                    ylabel=rf"$\lambda_i/\lambda_1$ of the covariance of ${layer}$",
-                    title=f"spectrum of ${layer}$, {TOPS[top]}",
-                )
-            row[2].set(
-                xscale="log",
-                xlabel=r"tolerance, share of the largest singular value",
-                ylabel="rank (solid $h$, dashed $z$)",
-                title=f"rank against tolerance, {TOPS[top]}",
-            )
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, [f"head: {label}" for label in labels], loc="outside lower center", ncols=5)
+                    look = {"color": _LOOKS[head]["color"], "linestyle": style}
+                    axes.plot(tolerance, ranks, label=f"{head}, ${layer}$", **look)
+            axes.set(xscale="log", xlabel="tolerance, share of the largest", title=TOPS[top])
+        panels[0].set_ylabel("singular values above\nthe tolerance")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def _trained(summary: dict) -> list[str]:
-    return [head for head in summary["ReLU"] if head in HEADS]
+def _relative(scores: Mapping[str, dict], layer: str) -> np.ndarray:
+    mean = np.asarray(scores[f"eigenvalues_{layer}"]["mean"])
+    return mean / mean[0]
 
 
-def draw_ranks(summary: dict) -> Figure:
-    """Four measures of rank of h and z by head, both last layers."""
-    heads = _trained(summary)
-    with apply_style():
-        figure = Figure(figsize=(10.4, 6.0))
-        grid = figure.subplots(2, len(MEASURES), sharex=True)
-        for row, top in zip(grid, TOPS, strict=True):
-            values = _collect(summary[top], heads)
-            for axes, (measure, name) in zip(row, MEASURES.items(), strict=True):
-                before_after(axes, np.arange(len(heads)), values, measure, 0.16)
-                axes.set(title=name, ylim=(0, None), xticks=range(len(heads)))
-                axes.set_xticklabels(heads, rotation=40, ha="right")
-            row[0].set_ylabel(f"dimensions\n{TOPS[top]}")
-        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+def draw_ranks(summary: dict, top: str) -> Figure:
+    """Three measures of rank of h and z by head, untrained networks last.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    top : str
+        Of `TOPS`.
+    """
+    names = [measure for measure in MEASURES if measure != "numerical_rank"]
+    panels = {measure: MEASURES[measure] for measure in names}
+    return _draw_rows([summary[top]] * len(names), panels, "dimensions", (WIDE, 3.6))
 
 
 def draw_accuracy(summary: dict) -> Figure:
-    """Linear and nearest-neighbour accuracy of h and z by head, untrained networks last."""
-    names = list(summary["ReLU"])
+    """Linear accuracy of h and z by head, a panel for each last layer, untrained networks last.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    """
+    panels = {f"digit_linear {top}": title for top, title in TOPS.items()}
+    return _draw_rows([summary[top] for top in TOPS], panels, "linear probe, test accuracy", (WIDE, 3.6))
+
+
+def _draw_rows(tables: Sequence[dict], panels: Mapping[str, str], xlabel: str, size: tuple) -> Figure:
+    """Before and after the head, one row for each head; the first word of a panel's name is the quantity."""
+    heads = list(tables[0])
+    rows = -np.arange(len(heads))
     with apply_style():
-        figure = Figure(figsize=(9.4, 6.4))
-        grid = figure.subplots(2, 2, sharex=True, sharey=True)
-        for row, top in zip(grid, TOPS, strict=True):
-            values = _collect(summary[top], names)
-            for axes, (probe, title) in zip(row, PROBES.items(), strict=True):
-                before_after(axes, np.arange(len(names)), values, f"digit_{probe}", 0.16)
-                axes.axvline(len(_trained(summary)) - 0.5, color="0.7", linewidth=0.8)
-                mark_chance(axes, -0.4)
-                axes.set(title=f"{title}, {TOPS[top]}", ylim=(0, 1), xticks=range(len(names)))
-                axes.set_xticklabels(names, rotation=35, ha="right")
-            row[0].set_ylabel("test accuracy of the digit")
-        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        figure = Figure(figsize=size)
+        grid = figure.subplots(1, len(panels), sharey=True)
+        for axes, table, (name, title) in zip(grid, tables, panels.items(), strict=True):
+            for side, (layer, look) in zip((1, -1), LAYERS.items(), strict=True):
+                value = stack_results([table[head][f"{name.split()[0]}_{layer}"] for head in heads])
+                errorbars(axes, rows + 0.14 * side, value, horizontal=True, **look)
+            axes.axhline(-sum(head in HEADS for head in heads) + 0.5, color="0.7", linewidth=0.8)
+            axes.set(title=title, xlabel=xlabel)
+        grid[0].set_yticks(rows, heads)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
-
-
-def _collect(found: Mapping[str, dict], heads: Sequence[str]) -> dict[str, dict]:
-    """Estimates of both layers by name, one entry for each head."""
-    stems = (*MEASURES, *(f"digit_{probe}" for probe in PROBES))
-    names = [f"{stem}_{layer}" for stem in stems for layer in "hz"]
-    return {name: stack_results([found[head][name] for head in heads]) for name in names}

@@ -15,6 +15,15 @@ BEFORE = {"color": PALETTE[0], "marker": "o", "label": "before the head"}
 AFTER = {"color": PALETTE[1], "marker": "s", "label": "after the head"}
 LAYERS = {"h": BEFORE, "z": AFTER}
 PROBES = {"linear": "linear probe", "knn": "20 nearest neighbours"}
+PROBE_LOOKS = {
+    probe: {"color": PALETTE[i], "marker": marker, "label": PROBES[probe]}
+    for probe, i, marker in (("linear", 2, "D"), ("knn", 3, "^"))
+}
+FEW_SHOT = {"color": PALETTE[4], "marker": "v", "label": "10 labels of each class"}
+FEATURE_LOOKS = {
+    "digit": {"color": PALETTE[5], "marker": "o", "label": "digit"},
+    "photo": {"color": PALETTE[7], "marker": "s", "label": "photograph"},
+}
 
 _SMALL = {"batch": 128, "encoder": "small-conv", "scale": 1, "precision": "float32"}
 IMAGE_BASE = {

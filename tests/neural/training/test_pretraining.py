@@ -286,7 +286,7 @@ def test_invisible_digit_is_read_at_chance(config):
 
 
 def test_dropping_the_digit_widens_the_gap(seed):
-    """The effect of notebook 05: +0.23 after 5 epochs, spread 0.04 over eight other members."""
+    """The effect of notebook 14: +0.23 after 5 epochs, spread 0.04 over eight other members."""
     gaps = {}
     for p_drop in (0.0, 1.0):
         scores = read(pretrain(PretrainConfig(data=DigitsOnPhotographs(p_drop=p_drop), seed=seed, epochs=5)))

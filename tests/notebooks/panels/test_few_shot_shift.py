@@ -107,13 +107,32 @@ def test_worst_groups_by_number_of_labels(shifted):
 
 
 def test_figures_show_every_series(coarse, shifted):
-    figure = shift.draw_coarse(coarse)
-    assert [len(axes.containers) for axes in figure.axes] == [2] * 4
-    line = figure.axes[1].containers[1].lines[0]
-    assert np.allclose(line.get_ydata(), coarse["accuracy"]["digit_knn_z"]["mean"])
-    assert len(figure.legends) == 1
+    lost, added = shift.draw_coarse(coarse).axes
+    assert len(lost.containers) == 4 and len(added.containers) == 3
+    shown = [1, 2, 4, 5, 7, 8]
+    assert np.allclose(
+        lost.containers[1].lines[0].get_xdata(), coarse["accuracy"]["digit_knn_gap"]["mean"][shown]
+    )
+    assert np.allclose(added.containers[1].lines[0].get_xdata(), [0.01, 0.02] * 2 + [0.01])
+    assert [text.get_text() for text in lost.get_yticklabels()][-2:] == [
+        "SupCon, MLP,\nno ReLU",
+        "untrained, MLP",
+    ]
     figure = shift.draw_shift(shifted)
-    assert [len(axes.containers) for axes in figure.axes] == [3] * 6
-    for axes in figure.axes[3:]:
-        assert "labelled images" in axes.get_xlabel()
-    assert figure.axes[3].get_legend() and figure.axes[5].get_legend()
+    assert [len(axes.containers) for axes in figure.axes] == [3, 3]
+    assert np.allclose(figure.axes[1].containers[0].lines[0].get_ydata(), 0.03)
+    figure = shift.draw_heads(shifted)
+    assert [len(axes.containers) for axes in figure.axes] == [2, 2]
+    assert np.allclose(figure.axes[0].containers[1].lines[0].get_ydata(), 0.02)
+
+
+def test_heads_are_compared_with_none_at_the_same_strength(shifted):
+    differences = {
+        (run["method"], run["head"]): run["minus_none"]["mean"]
+        for run in shifted["run"]
+        if "minus_none" in run
+    }
+    assert set(differences) == {
+        (method, head) for method in ("SupCon", "CE") for head in ("MLP", "fixed 1.2")
+    }
+    assert np.allclose(differences["CE", "MLP"], 0.01)

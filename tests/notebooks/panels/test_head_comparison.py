@@ -7,20 +7,23 @@ from neural.models.encoders import SmallConvConfig
 from neural.models.heads import IdentityConfig, MLPConfig
 from neural.training.methods import SimSiam
 from notebooks.panels.head_comparison import (
+    comparison_runs,
+    draw_curves,
+    draw_deficit,
+    draw_heads,
+    draw_kinds,
+    draw_ranks,
+    draw_sweep,
+    format_table,
+    summarise,
+)
+from notebooks.panels.head_tables import (
     INNER,
     LINEAR,
     REFERENCE,
     TABLE_2,
     compare_sentences,
-    comparison_runs,
-    draw_curves,
-    draw_heads,
-    draw_inner,
-    draw_kinds,
-    draw_ranks,
     format_sentences,
-    format_table,
-    summarise,
 )
 from synthetic.images.runs import BASE
 
@@ -140,7 +143,11 @@ def test_figures_show_every_head(summary):
     assert np.allclose(heads.axes[1].containers[0].lines[0].get_xdata(), 0.51 + 0.02 * np.arange(10))
     for axes in draw_kinds(summary).axes:
         assert [len(c.lines[0].get_xdata()) for c in axes.containers] == [4, 2, 1]
-    assert len(draw_ranks(summary).axes[0].containers) == 11
+    assert len(draw_deficit(summary).axes[0].containers) == 11
+    (ranks,) = draw_ranks(summary).axes
+    assert [label.get_text() for label in ranks.get_yticklabels()] == [*TABLE_2, "MLP", "untrained"]
+    assert np.allclose(ranks.containers[0].lines[0].get_xdata()[:10], 10.01 + 2 * np.arange(10))
     curves = draw_curves(summary).axes
     assert np.allclose(curves[1].containers[3].lines[0].get_xdata(), [3, 6])  # 2 and 4 epochs at 1.5 the cost
-    assert [len(axes.containers) for axes in draw_inner(summary).axes] == [2, 2, 2, 2]
+    for group in ("inner", "proximal"):
+        assert [len(axes.containers) for axes in draw_sweep(summary, group).axes] == [2, 2]

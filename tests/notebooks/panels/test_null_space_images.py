@@ -7,8 +7,10 @@ from notebooks.panels.null_space_images import (
     OPTIMIZERS,
     PARTS,
     TOPS,
+    draw_contrasts,
     draw_laws,
     draw_parts,
+    draw_variance,
     format_laws,
     format_parts,
     law_data,
@@ -78,9 +80,18 @@ def test_table_names_the_paper_and_every_contrast(summary):
 
 def test_parts_are_drawn_trained_and_untrained(summary):
     figure = draw_parts(summary)
-    assert [len(axes.containers) for axes in figure.axes] == [len(PARTS), len(PARTS), 2] * 2
+    assert [len(axes.containers) for axes in figure.axes] == [len(PARTS)] * 2
     trained, untrained = (axes.containers[0].lines[0].get_ydata() for axes in figure.axes[:2])
     np.testing.assert_allclose(trained - untrained, 0.1)
+
+
+def test_leads_and_unseen_variance_have_the_untrained_network_beside(summary):
+    leads = draw_contrasts(summary)
+    assert [len(axes.containers) for axes in leads.axes] == [2, 2]
+    np.testing.assert_allclose(leads.axes[1].containers[1].lines[0].get_ydata(), -0.19)
+    variance = draw_variance(summary)
+    assert [len(axes.containers) for axes in variance.axes] == [3, 3]
+    np.testing.assert_allclose(variance.axes[0].containers[0].lines[0].get_ydata(), [0.5, 0.875])
 
 
 def test_laws_are_drawn_with_lines_of_slope_one(laws):

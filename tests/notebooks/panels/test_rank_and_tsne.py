@@ -14,6 +14,7 @@ from notebooks.panels.rank_and_tsne import (
     draw_maps,
     draw_ranks,
     draw_spectra,
+    draw_tolerance,
     format_table,
     map_runs,
     rank_runs,
@@ -51,7 +52,7 @@ def test_runs_differ_in_head_and_last_layer_only(seed):
     assert {config.encoder.last_relu for (top, _), config in runs.items() if top == "linear"} == {False}
     assert [config.epochs for (_, head), config in runs.items() if head in UNTRAINED] == [0] * 4
     assert {(c.data.p_drop, c.seed, c.member) for c in runs.values()} == {(0.5, seed, 0)}
-    assert len(map_runs(runs)) == 6
+    assert list(map_runs(runs)) == [("ReLU", head) for head in HEADS[:3]]
 
 
 def test_summary_pairs_by_member(scores):
@@ -68,7 +69,7 @@ def test_fewer_heads_leave_out_their_contrasts(scores):
     summary = summarise(some)
     assert not any("full width" in text for text in summary["contrasts"]["ReLU"])
     assert "full width" not in format_table(summary)
-    draw_ranks(summary)
+    draw_ranks(summary, "ReLU")
 
 
 def test_table_shows_the_papers_deficit_beside_ours(scores):
@@ -77,27 +78,33 @@ def test_table_shows_the_papers_deficit_beside_ours(scores):
     assert "effective rank of h, linear head minus none: +1.000 +- 0.000" in table
 
 
-def test_figures_show_every_head(scores):
+def test_figures_show_every_head_and_the_control(scores):
     summary = summarise(scores)
-    spectra, ranks, accuracy = draw_spectra(summary), draw_ranks(summary), draw_accuracy(summary)
-    assert [len(axes.lines) for axes in spectra.axes] == [5, 5, 10] * 2
-    first = spectra.axes[0].lines[0]
-    np.testing.assert_allclose(first.get_ydata(), [1, 0.25, 0.0025])
+    spectra, ranks, accuracy = (
+        draw_spectra(summary, "linear"),
+        draw_ranks(summary, "ReLU"),
+        draw_accuracy(summary),
+    )
+    assert [line.get_label() for line in spectra.axes[0].lines] == [*HEADS, "untrained MLP"]
+    np.testing.assert_allclose(spectra.axes[0].lines[0].get_ydata(), [1, 0.25, 0.0025])
     assert all(len(axes.containers) == 2 for axes in (*ranks.axes, *accuracy.axes))
-    assert len(accuracy.axes[0].get_xticks()) == 7
+    assert [text.get_text() for text in ranks.axes[0].get_yticklabels()] == [*HEADS, *UNTRAINED]
+    np.testing.assert_allclose(ranks.axes[0].containers[1].lines[0].get_xdata(), (11 + np.arange(7)) / 2)
+    np.testing.assert_allclose(accuracy.axes[1].containers[0].lines[0].get_xdata(), (11 + np.arange(7)) / 20)
 
 
 def test_rank_against_tolerance_counts_singular_values(scores):
-    line = draw_spectra(summarise(scores)).axes[2].lines[0]
+    line = draw_tolerance(summarise(scores)).axes[1].lines[0]
     # Singular values relative to the largest: 1, .5, .05.
     expected = [sum(value > tolerance for value in (1, 0.5, 0.05)) for tolerance in line.get_xdata()]
     assert line.get_ydata().tolist() == expected
 
 
-def test_maps_show_every_point_twice():
-    points = {"x": [0.0, 1.0], "y": [1.0, 0.0], "digit": [3, 4], "photo": [0, 9]}
-    figure = draw_maps({("ReLU", "none"): points, ("linear", "MLP"): points})
-    panels = figure.axes[:4]
-    assert all(len(axes.collections[0].get_offsets()) == 2 for axes in panels)
-    assert panels[0].collections[0].get_array().tolist() == [3, 4]
-    assert panels[2].collections[0].get_array().tolist() == [0, 9]
+def test_maps_show_every_point_and_name_four_kinds():
+    points = {"x": [0.0, 1.0, 2.0], "y": [1.0, 0.0, 2.0], "digit": [3, 2, 9], "photo": [0, 7, 9]}
+    for label, others in (("digit", 1), ("photo", 2)):
+        figure = draw_maps({"none": points, "MLP": points}, label)
+        for axes in figure.axes:
+            sizes = [len(collection.get_offsets()) for collection in axes.collections]
+            assert sizes[0] == others and sum(sizes) == 3
+        assert figure.axes[1].get_title() == "head: MLP"
