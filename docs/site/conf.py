@@ -36,6 +36,7 @@ nitpicky = True
 html_theme = "furo"
 html_title = "projhead"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_copy_source = False

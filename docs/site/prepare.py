@@ -110,13 +110,13 @@ def prepare_lesson(notebook, records):
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if "image/png" not in output.get("data", {})]
+            what = "code"
             if "hide-cell" in tags:
-                prompts = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
-            else:
-                prompts = {"code_prompt_show": "Show the code", "code_prompt_hide": "Hide the code"}
-            cell.metadata["mystnb"] = prompts
-            if cell.source.strip() and not cell.outputs and "hide-cell" in tags:
-                cell.metadata["tags"] = [*tags, "solution"]
+                what, cell.metadata["tags"] = "solution", [*tags, "solution"]
+            cell.metadata["mystnb"] = {
+                "code_prompt_show": f"Show the {what}",
+                "code_prompt_hide": f"Hide the {what}",
+            }
         elif "figure" in tags and (found := _IMAGE.search(cell.source)):
             cell.source = figure_block(records[found[1]])
             shown.add(found[1])

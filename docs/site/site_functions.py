@@ -29,6 +29,12 @@ def functions_of_derivation(page):
     ]
 
 
+def claims_of(functions):
+    """Ids of the claims whose prediction uses one of some public functions."""
+    qualified = {project_map.public_functions()[name] for name in functions}
+    return [claim for claim, used in project_map.functions_of_predictions().items() if used & qualified]
+
+
 def write_pages(source):
     """Write the pages.
 

@@ -6,7 +6,10 @@ import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 
+import nbformat
 import pytest
+
+from notebooks.catalogue import FOLDER, notebook_names
 
 WIDTHS = (390, 1300)
 LARGEST_PAGE = 2 * 2**20
@@ -130,6 +133,22 @@ def test_moving_a_slider_moves_a_curve(page, address, picture):
         assert drawn() != before
         assert figure.locator(".said").text_content() != said
         before, said = drawn(), figure.locator(".said").text_content()
+
+
+@pytest.mark.parametrize("name", notebook_names())
+def test_a_solution_is_hidden_until_it_is_asked_for(page, address, name):
+    solutions = sum(
+        "hide-cell" in cell.metadata.get("tags", [])
+        for cell in nbformat.read(FOLDER / f"{name}.ipynb", 4).cells
+    )
+    page.goto(f"{address}/notebooks/{name}.html")
+    shown = page.locator(".tag_solution details")
+    assert shown.count() == solutions
+    for index in range(solutions):
+        content = shown.nth(index).locator(".cell_input")
+        assert not content.is_visible()
+        shown.nth(index).locator("summary").click()
+        assert content.is_visible()
 
 
 def test_claims_are_filtered_by_paper_verdict_source_and_text(page, address):
