@@ -13,6 +13,9 @@ from scipy.special import stdtrit
 PALETTE = sns.color_palette("colorblind")
 BEFORE = {"color": PALETTE[0], "marker": "o", "label": "before the head"}
 AFTER = {"color": PALETTE[1], "marker": "s", "label": "after the head"}
+SERIES = (PALETTE[2], PALETTE[4], PALETTE[5], "0.25", PALETTE[9])
+"""Colours of features and settings: blue and orange are kept for before and after the head."""
+
 LAYERS = {"h": BEFORE, "z": AFTER}
 PROBES = {"linear": "linear probe", "knn": "20 nearest neighbours"}
 PROBE_LOOKS = {

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import theory
-from notebooks.figure import apply_style
-from notebooks.panels.shared import AFTER, BEFORE, PALETTE, estimate
+from notebooks.figure import WIDE, apply_style
+from notebooks.panels.shared import AFTER, BEFORE, SERIES, estimate, mark_zero
 from synthetic.features.population import aligned_start, weights_along_flow
 from synthetic.features.settings import TWO_CLASS_PAIRS
 from synthetic.features.subclasses import Separability
@@ -20,15 +20,50 @@ PROFILES = {
 }
 """Networks and their steps; times in the figure on collapse."""
 
+FIGURES = {
+    "points": {
+        "caption": "Outputs of one ReLU network before and after the head on their two principal axes, both axes of "
+        "one scale. Colours and markers are the four subclasses. Before the head there are four groups. "
+        "After it there are two: the second axis has almost no extent. The network is an illustration; "
+        "the next figure has the numbers over all networks.",
+        "alt": "Two scatter plots with axes of equal scale. Before the head four separate groups of points stand "
+        "in the corners of a square. After the head the points lie on a nearly flat line in two groups, "
+        "one for each class, in which the subclasses overlap.",
+        "simulated": {"before": None, "after": None},
+    },
+    "scores": {
+        "caption": "Left: weight of the class and the subclass feature relative to the class, before and after the "
+        "head (Figure 2 left of Xue et al.). Right: accuracy of a probe of 20 nearest neighbours for the "
+        "class and for the subclass. Means over networks with 95% intervals. The subclass is represented "
+        "before the head, and hardly after it.",
+        "alt": "Two panels with markers for class and subclass. The class has weight 1 and accuracy 1 before and "
+        "after the head. The subclass has weight 0.65 before and 0.03 after the head, and accuracy 1.00 "
+        "before and 0.69 after it, where chance is 0.5.",
+    },
+    "collapse": {
+        "caption": "Weights of the class and of the subclass feature in linear layers over the time of gradient "
+        "flow, before and after the head. Lines are the closed form, markers are gradient flow of both "
+        "full matrices, dashed lines the power laws. The class stays. The subclass falls as $t^{-1/3}$ "
+        "after the head and only as $t^{-1/6}$ before it.",
+        "alt": "Log-log plot over time. The two curves of the class rise to about 1 and stay. The subclass falls "
+        "along straight lines, with slope minus one sixth before the head and minus one third after it. "
+        "Markers lie on the lines.",
+        "simulated": {"flow": 0.005},
+    },
+}
+"""Caption and alternative text of each figure, and how far its simulated numbers may differ elsewhere."""
+
 COLLAPSE_START = 0.6
 
 
 def points_data(found: Separability) -> dict:
-    """Outputs of one network; weights relative to the class and accuracies of nearest neighbours over all."""
+    """Outputs of one network on their two principal axes."""
+    return {"before": found.before, "after": found.after, "labels": found.labels}
+
+
+def scores_data(found: Separability) -> dict:
+    """Weights relative to the class, and accuracies of nearest neighbours, over all networks."""
     return {
-        "before": found.before,
-        "after": found.after,
-        "labels": found.labels,
         "weights": estimate(np.moveaxis(relative(found.weights, 0), 0, -1)),
         "classes": estimate(found.classes.T),
         "subclasses": estimate(found.subclasses.T),
@@ -36,12 +71,11 @@ def points_data(found: Separability) -> dict:
 
 
 def draw_points(data: dict) -> Figure:
-    """Feature weights (Figure 2 left); two principal axes before and after the head (right); accuracies."""
+    """Outputs of one network on their two principal axes, both of one scale, before and after the head."""
     with apply_style():
-        figure = Figure(figsize=(11.6, 3.3))
-        weights, *scatters, bars = figure.subplots(1, 4, width_ratios=(0.8, 1, 1, 0.8))
+        figure = Figure(figsize=(WIDE, 3.7))
         group = data["labels"] @ np.array([2, 1])
-        for axes, name in zip(scatters, ("before", "after"), strict=True):
+        for axes, name in zip(figure.subplots(1, 2), ("before", "after"), strict=True):
             for which in range(4):
                 chosen = data[name][group == which]
                 axes.plot(
@@ -50,40 +84,39 @@ def draw_points(data: dict) -> Figure:
                     linestyle="none",
                     marker="osD^"[which],
                     markersize=2.5,
-                    alpha=0.6,
-                    color=PALETTE[which],
+                    alpha=0.5,
+                    color=SERIES[which],
                     label=f"class {which // 2}, subclass {which % 2}",
                 )
-            axes.set(xlabel="first principal axis", ylabel="second principal axis", title=f"{name} the head")
-        figure.legend(
-            *scatters[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, markerscale=2
-        )
+            reach = 1.1 * np.abs(data[name]).max()
+            axes.set(xlabel="first principal axis", title=f"{name} the head", aspect="equal")
+            axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        figure.axes[0].set_ylabel("second principal axis")
+        handles = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower center", ncols=2, markerscale=2)
+    return figure
+
+
+def draw_scores(data: dict) -> Figure:
+    """Feature weights (Figure 2 left) and accuracies of nearest neighbours, before and after the head."""
+    with apply_style():
+        figure = Figure(figsize=(WIDE, 2.8))
+        weights, bars = figure.subplots(1, 2)
         for layer, style in enumerate((BEFORE, AFTER)):
+            places = np.arange(2) + 0.1 * (2 * layer - 1)
             means = [data[name]["mean"][layer] for name in ("classes", "subclasses")]
             reach = [data[name]["half_width"][layer] for name in ("classes", "subclasses")]
-            places = np.arange(2) + 0.1 * (2 * layer - 1)
             bars.errorbar(places, means, reach, linestyle="none", **style)
             mean, half = (data["weights"][key][layer, :2] for key in ("mean", "half_width"))
             weights.errorbar(places, mean, half, linestyle="none", **style)
-        weights.axhline(0, color="0.6", linewidth=0.8)
-        weights.set(
-            xticks=(0, 1),
-            xticklabels=("class", "subclass"),
-            xlim=(-0.5, 1.5),
-            ylabel="feature weight relative to the class",
-            title="weights",
-        )
+        mark_zero(weights)
         bars.axhline(0.5, color="0.6", linewidth=0.8)
-        bars.text(1.45, 0.505, "chance", color="0.4", fontsize=8, ha="right", va="bottom")
-        bars.set(
-            xticks=(0, 1),
-            xticklabels=("class", "subclass"),
-            xlim=(-0.5, 1.5),
-            ylabel="accuracy, 20 neighbours",
-            ylim=(0.45, 1.03),
-            title="accuracy",
-        )
-        bars.legend(loc="center left")
+        bars.text(-0.45, 0.505, "chance", color="0.4", fontsize=9, va="bottom")
+        for axes in (weights, bars):
+            axes.set(xticks=(0, 1), xticklabels=("class", "subclass"), xlim=(-0.5, 1.5))
+        weights.set(ylabel="weight relative to the class")
+        bars.set(ylabel="accuracy, 20 neighbours", ylim=(0.45, 1.03))
+        weights.legend(loc="lower left", bbox_to_anchor=(0.0, 0.05))
     return figure
 
 
@@ -106,7 +139,7 @@ def collapse_data(markers: int, seed: int) -> dict:
 def draw_collapse(data: dict) -> Figure:
     """Log-log learning curves of the class (constant) and the subclass feature (power laws)."""
     with apply_style():
-        figure = Figure(figsize=(5.6, 3.6))
+        figure = Figure(figsize=(WIDE, 3.2))
         axes = figure.subplots()
         for layer, (name, style) in enumerate((("before", BEFORE), ("after", AFTER))):
             late = data["time"] > 1

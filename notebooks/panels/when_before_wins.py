@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 import theory
 from neural import stream_seed
-from notebooks.figure import apply_style
-from notebooks.panels.shared import PALETTE, estimate
+from notebooks.figure import NARROW, WIDE, apply_style
+from notebooks.panels.shared import SERIES, errorbars, estimate, mark_zero
 from synthetic.features.few_shot import Averaging, HardMargin
 from synthetic.features.layer_choice import LayerProbe, measured_crossing
 from synthetic.features.settings import DOWNSTREAM, THREE_FEATURES
@@ -17,6 +17,33 @@ PROFILES = {
     "full": {"draws": 40_000, "points": 41},
 }
 """Draws of labelled samples at each parameter value, spread over the networks, and parameter values."""
+
+FIGURES = {
+    "gap": {
+        "caption": "Accuracy before minus after the head at eight labels, in a model of ten features. One parameter "
+        "of the label's feature moves: its disruption (left) or its strength (right). Markers are means "
+        "over four trained linear networks and many draws of labelled samples, with 95% intervals; lines "
+        "are the exact law of the averaging classifier and its normal approximation. Dashed: the boundary "
+        "of the sample complexity indicator. Before wins where the feature is much disrupted, very weak "
+        "or very strong. Each classifier crosses zero near the boundary, but not on it.",
+        "alt": "Two line plots of a difference of accuracies. Left: it rises with disruption from minus 0.05 "
+        "through zero near 0.31, the dashed boundary. Right: against strength it is about zero below "
+        "0.24, falls to minus 0.05 at 0.8, crosses zero at 1.6 and reaches 0.05 at 3. Diamonds of the "
+        "hard margin have the same shape and a smaller range.",
+        "simulated": {"measured_crossing": 0.2},
+    },
+    "samples": {
+        "caption": r"Disruption $\alpha_j$ above which the averaging classifier is more accurate before the head, "
+        "against the number of labels, in a model of three features. Line: exact law. Dotted: normal "
+        "approximation. Dashed: indicator. Markers: crossing of simulated accuracies with its 95% "
+        "interval. Only the exact law moves with the number of labels.",
+        "alt": "Line plot. The exact crossing falls from 0.43 at one label to 0.14 at forty labels and the four "
+        "markers lie on it. The normal approximation at 0.20 and the indicator at 0.24 are horizontal "
+        "lines.",
+        "simulated": {"measured": 0.05},
+    },
+}
+"""Caption and alternative text of each figure, and how far its simulated numbers may differ elsewhere."""
 
 NETWORKS = 4  # trained for every parameter value
 LABELS = 8
@@ -109,41 +136,32 @@ def _crossings(vary, grid, gaps, rng):
 def draw_gap(data: dict) -> Figure:
     """Accuracy before minus after the head against disruption and strength, boundaries as vertical lines."""
     with apply_style():
-        figure = Figure(figsize=(9.6, 4.6))
+        figure = Figure(figsize=(WIDE, 3.7))
         for axes, (vary, series) in zip(figure.subplots(1, 2), data.items(), strict=True):
-            axes.axhline(0, color="0.6", linewidth=0.8)
-            axes.plot(series["fine"], series["exact"], color=PALETTE[0], label="averaging, exact law")
+            mark_zero(axes)
+            axes.plot(series["fine"], series["exact"], color=SERIES[0], label="averaging, exact law")
             axes.plot(
                 series["fine"],
                 series["approximate"],
-                color=PALETTE[0],
+                color=SERIES[0],
                 linestyle=":",
                 label="averaging, normal approximation",
             )
-            for i, (name, gaps) in enumerate(series["measured"].items()):
-                axes.errorbar(
-                    series["value"],
-                    gaps["mean"],
-                    gaps["half_width"],
-                    linestyle="none",
-                    marker="oD"[i],
-                    color=PALETTE[(0, 2)[i]],
-                    label=f"{name}, simulated",
-                )
-            for i, end in enumerate(series["indicator_boundary"]):
-                axes.axvline(
-                    end,
-                    color="0.3",
-                    linestyle="--",
-                    linewidth=1,
-                    label="_" if i else "boundary of the indicator",
-                )
-            axes.set(
-                xlabel=_NAMES[vary],
-                ylabel=f"accuracy before minus after the head, n = {LABELS}",
-                xscale="log" if vary == "phi" else "linear",
-            )
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+            for (name, gaps), marker, color in zip(series["measured"].items(), "oD", SERIES, strict=False):
+                look = {"marker": marker, "markersize": 4, "color": color, "label": f"{name}, simulated"}
+                errorbars(axes, series["value"], gaps, **look)
+            for end in series["indicator_boundary"]:
+                axes.axvline(end, color="0.3", linestyle="--", linewidth=1)
+            axes.plot([], [], color="0.3", linestyle="--", linewidth=1, label="boundary of the indicator")
+            note = {"color": "0.4", "fontsize": 9, "transform": axes.transAxes}
+            axes.text(0.36 if vary == "phi" else 0.03, 0.98, "before wins", va="top", **note)
+            axes.text(0.98, 0.02, "after wins", ha="right", **note)
+            axes.set(xlabel=_NAMES[vary], xscale="log" if vary == "phi" else "linear")
+        left, right = figure.axes
+        left.set_ylabel(f"accuracy before minus after, n = {LABELS}")
+        right.set_xticks((0.1, 0.3, 1.0, 3.0), ("0.1", "0.3", "1", "3"))
+        right.minorticks_off()
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -193,15 +211,13 @@ def add_measured_crossings(data: dict, tasks: list[LayerProbe], results: list[np
 def draw_samples(data: dict) -> Figure:
     """Where averaging crosses, against the number of labels."""
     with apply_style():
-        figure = Figure(figsize=(5.8, 3.8))
+        figure = Figure(figsize=(NARROW, 3.0))
         axes = figure.subplots()
-        axes.plot(data["n"], data["exact"], color=PALETTE[0], marker=".", label="averaging, exact law")
+        axes.plot(data["n"], data["exact"], color=SERIES[0], marker=".", label="exact law")
         axes.plot(
-            data["n"], data["approximate"], color=PALETTE[0], linestyle=":", label="normal approximation"
+            data["n"], data["approximate"], color=SERIES[0], linestyle=":", label="normal approximation"
         )
-        axes.axhline(
-            data["indicator"], color="0.3", linestyle="--", linewidth=1, label="boundary of the indicator"
-        )
+        axes.axhline(data["indicator"], color="0.3", linestyle="--", linewidth=1, label="indicator")
         if data["measured"]:
             n = [int(key) for key in data["measured"]]
             value, low, high = np.transpose(list(data["measured"].values()))
@@ -211,8 +227,8 @@ def draw_samples(data: dict) -> Figure:
                 [value - low, high - value],
                 linestyle="none",
                 marker="o",
-                color=PALETTE[1],
-                label="averaging, simulated",
+                color=SERIES[1],
+                label="simulated",
             )
         axes.set(
             xscale="log",
