@@ -36,7 +36,8 @@ FIGURES = {
         "indicator; the lowest layer stands at depth 1/8. Markers: the layer on which most accurate "
         "classifiers were found, mean over 20 networks with its 95% interval.",
         "alt": "Step plot that rises from 1/8 for weights below 0.43 to 1 for weights above 0.53, beside a "
-        "dashed line from 0 to 1. Four of the five markers lie on the steps, one lies a layer above them.",
+        "dashed line from 0 to 1. Three of the five markers lie on the steps; two lie off by about one "
+        "layer.",
     },
 }
 """Caption and alternative text of each figure, and how far its simulated numbers may differ elsewhere."""
