@@ -24,7 +24,7 @@ FIGURES = {
         "alt": "Line plot against strength. The weight before the head falls from 0.96 at strength 0.2 to 0.1 at "
         "strength 3. The threshold rises to 0.5 at strength 1 and falls again. The weight after the head "
         "is 0 everywhere. Markers lie on the lines.",
-        "simulated": {"before": 0.001, "after": 0.001, "threshold": 0.001},
+        "simulated": {"before": 1e-05, "after": 1e-05, "threshold": 1e-05},
     },
     "shared": {
         "caption": "Three features that the views do not share, behind one threshold, over the time of gradient "
@@ -35,7 +35,7 @@ FIGURES = {
         "alt": "Two line plots over time. Left: before the threshold the weight of the weakest feature stays at "
         "1, the others fall to 0.70 and 0.47. Right: after the threshold all weights fall to zero, the "
         "weakest at time 0.7. Markers lie on the lines.",
-        "simulated": {"before": 1e-06, "after": 1e-06, "before_trained": 0.001, "after_trained": 0.001},
+        "simulated": {"before": 1e-06, "after": 1e-06, "before_trained": 1e-05, "after_trained": 1e-05},
     },
 }
 """Caption and alternative text of each figure, and how far its simulated numbers may differ elsewhere."""

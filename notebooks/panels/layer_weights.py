@@ -34,7 +34,7 @@ FIGURES = {
         "disruption, in a straight line after the head and along a higher, curved line before it. Right: "
         "against strength the weight rises to a peak where strength equals noise and falls again, more "
         "steeply after the head.",
-        "simulated": {"flow": 0.001},
+        "simulated": {"flow": 1e-06},
     },
     "curves": {
         "caption": "Weights after the head over the time of gradient flow, for four features of pull "
@@ -43,7 +43,7 @@ FIGURES = {
         "alt": "Line plot of four weights over time. The weight of largest pull rises steeply at time 1 and "
         "stays at 0.59, the second rises at time 2.5, and the other two have hardly moved at time 3. "
         "Markers lie on the lines.",
-        "simulated": {"flow": 0.001},
+        "simulated": {"flow": 1e-06},
     },
     "depth": {
         "caption": "Feature weights after each layer of a linear network of four layers (markers), and $s_i^t$ at "
@@ -51,7 +51,7 @@ FIGURES = {
         "alt": "Line plot of four weights against relative depth. All lines start at 1 at depth 0 and fan out to "
         "their weights after the head: one rises to 1.10, the others fall to 0.70, 0.60 and 0.59. Markers "
         "lie on the lines.",
-        "simulated": {"flow": 0.001},
+        "simulated": {"flow": 1e-06},
     },
 }
 """Caption and alternative text of each figure, and how far its simulated numbers may differ elsewhere."""

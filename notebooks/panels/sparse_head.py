@@ -26,7 +26,7 @@ FIGURES = {
         "alt": "Two line plots against the penalty, four lines each. Before the head all weights grow with the "
         "penalty until the line ends. After the head they fall slowly until the line ends. The features "
         "end at penalties 0.24, 0.31 and 0.91; the strongest stays. Markers lie on the lines.",
-        "simulated": {"trained": 0.01},
+        "simulated": {"trained": 0.0001},
     },
     "spectra": {
         "caption": "Eigenvalues that the features give to the covariance of the representation and of the embedding, "
@@ -36,7 +36,7 @@ FIGURES = {
         "alt": "Two line plots of eigenvalues against rank, one line a penalty. Before the head the eigenvalues "
         "grow with the penalty, up to 7.4. After the head they shrink slightly. At penalty 0.3 the fourth "
         "eigenvalue is 0 in both panels.",
-        "simulated": {"trained": 0.05},
+        "simulated": {"trained": 0.001},
     },
     "dimensions": {
         "caption": "Effective dimension of eight features against the penalty on the head, theory only: of the "

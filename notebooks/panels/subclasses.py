@@ -48,7 +48,7 @@ FIGURES = {
         "alt": "Log-log plot over time. The two curves of the class rise to about 1 and stay. The subclass falls "
         "along straight lines, with slope minus one sixth before the head and minus one third after it. "
         "Markers lie on the lines.",
-        "simulated": {"flow": 0.005},
+        "simulated": {"flow": 1e-05},
     },
 }
 """Caption and alternative text of each figure, and how far its simulated numbers may differ elsewhere."""
