@@ -48,7 +48,7 @@ FIGURES = {
         "weakest feature is absent after the head, and yet present before it. In the linear network the "
         r"noise of large gradient steps moves the weights before the head (circles) below $\sqrt s$.",
         "alt": "Two panels, ReLU network and linear network, weight against strength. In the ReLU network the "
-        "weakest feature has weight 0 after the head and 0.44 before it; the others fall with strength, "
+        "weakest feature has weight 0 after the head and 0.45 before it; the others fall with strength, "
         "circles above squares. In the linear network all five squares lie on the line, and the circles "
         "lie close to the squares, far below the dashed line.",
     },
