@@ -9,7 +9,6 @@ from jinja2 import Template
 from notebooks import map as project_map
 from notebooks.catalogue import notebook_title
 
-_PAPERS = {"xue": "Xue et al.", "gui": "Gui, Ma and Zhong", "song": "Song et al.", "gupta": "Gupta et al."}
 _TEMPLATE = Template((Path(__file__).parent / "claims.md.j2").read_text(encoding="utf-8"))
 
 
@@ -32,7 +31,7 @@ def write_page(source, ledger, functions):
     """
     entries = {entry["id"]: entry for entry in json.loads(ledger.read_text(encoding="utf-8"))}
     papers = {
-        claim.id: _PAPERS[paper]
+        claim.id: _short(project_map.PAPERS[paper])
         for paper, claims in project_map.claims_by_paper().items()
         for claim in claims
     }
@@ -46,6 +45,11 @@ def write_page(source, ledger, functions):
     page = f'{head}```{{raw}} html\n<form{body}\n<script src="_static/claims.js"></script>\n```\n'
     (source / "claims.md").write_text(page, encoding="utf-8")
     return {identifier: ["claims", identifier] for identifier in papers}
+
+
+def _short(paper):
+    """Authors of a paper, or what stands in their place, from how docs/map.md names it."""
+    return paper.partition(", *")[0]
 
 
 def _row(entry, paper, functions):
