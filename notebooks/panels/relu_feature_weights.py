@@ -261,8 +261,8 @@ def draw_spare(data: dict) -> Figure:
 
 def format_table(side: str, data: dict) -> str:
     """Relative weights of the ReLU network and what lies between them, +- Student 95% half width."""
-    head = f"{'alpha' if side == 'left' else 'phi':>8}{'before':>16}{'after':>16}{'theory after':>14}"
-    lines = [head + f"{'before - after':>18}{'before - sqrt(s)':>20}"]
+    head = f"{'alpha' if side == 'left' else 'phi':>6}{'before':>16}{'after':>16}{'theory after':>13}"
+    lines = [head + f"{'before - after':>17}{'before - sqrt(s)':>17}"]
     series = data["relu"]
     for i, value in enumerate(data["alpha" if side == "left" else "phi"]):
 
@@ -271,8 +271,8 @@ def format_table(side: str, data: dict) -> str:
             return f"{mean:+.3f} +- {half:.3f}"
 
         lines.append(
-            f"{value:8g}{cell('measured', (0, i)):>16}{cell('measured', (1, i)):>16}"
-            f"{series['theory'][1, i]:14.3f}{cell('before_minus_after', i):>18}{cell('before_minus_root', i):>20}"
+            f"{value:6g}{cell('measured', (0, i)):>16}{cell('measured', (1, i)):>16}"
+            f"{series['theory'][1, i]:13.3f}{cell('before_minus_after', i):>17}{cell('before_minus_root', i):>17}"
         )
     constant = series["constant_after"]
     lines.append(
