@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add_diagnose_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``projhead diagnose``."""
-    source = "FILE or FILE:KEY; .npy .npz .pt .safetensors .csv .parquet"
+    source = "FILE or FILE:KEY; .npy .npz .pt .safetensors .csv .parquet, stored Hugging Face data set"
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="folder of a run of projhead train")
     parser.add_argument(
         "--before",

@@ -18,7 +18,12 @@ def advise(numbers, verdicts, missing, layers: Layers) -> Iterator[str]:
                 f"More than a tenth of the directions {name} the head hold almost no variance. This alone does not say "
                 "which layer is better to read."
             )
-    if "agreement" in numbers:
+    if "agreement" in numbers and not numbers["agreement"]["directions above noise"]:
+        yield (
+            "The two views agree on no direction beyond chance: check that row i of both views belongs to the same "
+            "example."
+        )
+    elif "agreement" in numbers:
         found = numbers["agreement"]
         yield (
             f"The two views agree on {found['directions above noise']} directions of {layers.before.width} beyond "
@@ -33,6 +38,11 @@ def advise(numbers, verdicts, missing, layers: Layers) -> Iterator[str]:
             )
         else:
             yield f"The theory of contrastive heads {found['applies']}."
+    if layers.head_fit is not None and layers.head_fit < 3 * layers.before.width / layers.before.count:
+        yield (
+            "The features after the head do not follow from those before it by more than chance: check that row i of "
+            "all files belongs to the same example."
+        )
     yield from _advise_signal(numbers.get("labels", {}))
     if "labels" in numbers and "gain of the signal direction" in numbers["labels"]:
         gain = numbers["labels"]["gain of the signal direction"]

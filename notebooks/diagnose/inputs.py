@@ -23,7 +23,8 @@ def read_array(source: str | Path) -> np.ndarray:
     ----------
     source : str or Path
         FILE or FILE:KEY. The key names an array in .npz, .safetensors and .pt files or a column of a .parquet file;
-        it may be left out where there is only one. Files ending in .npy are memory-mapped.
+        it may be left out where there is only one. Files ending in .npy are memory-mapped. The folder of a data set
+        that Hugging Face's `datasets` stored is FOLDER:COLUMN, of several splits FOLDER:SPLIT/COLUMN.
 
     Raises
     ------
@@ -31,9 +32,9 @@ def read_array(source: str | Path) -> np.ndarray:
         For a missing file, an unknown ending, a wrong key, Python objects in the file, or a file that is damaged.
     """
     path, key = _split(str(source))
-    if not path.is_file():
-        raise ValueError(f"{path} does not exist or is no file")
-    reader = _READERS.get(path.suffix.lower())
+    if not path.exists():
+        raise ValueError(f"{path} does not exist")
+    reader = _read_dataset if path.is_dir() else _READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"{path} must end in one of {', '.join(SUFFIXES)}")
     try:
@@ -41,7 +42,8 @@ def read_array(source: str | Path) -> np.ndarray:
     except _Refused as refused:
         raise ValueError(f"{path}: {refused}") from None
     except Exception as error:  # every library has its own exceptions for damaged files
-        raise ValueError(f"{path} cannot be read as {path.suffix}: {_first_line(error)}") from None
+        kind = "a stored data set" if path.is_dir() else path.suffix
+        raise ValueError(f"{path} cannot be read as {kind}: {_first_line(error)}") from None
 
 
 _EXECUTED = "holds Python objects, which would have to be executed: store plain numbers"
@@ -161,6 +163,22 @@ def _read_parquet(path: Path, key: str | None) -> np.ndarray:
         column = _one_of(frame, key, map(str, frame.columns))
         return np.stack(column) if column.dtype == object else column.to_numpy()
     return frame.to_numpy()
+
+
+def _read_dataset(path: Path, key: str | None) -> np.ndarray:
+    try:
+        from datasets import DatasetDict, load_from_disk
+    except ImportError:
+        raise _Refused(
+            "is a folder: a stored data set needs the package datasets: pip install datasets"
+        ) from None
+    stored = load_from_disk(path)
+    if isinstance(stored, DatasetDict):
+        columns = {f"{name}/{column}": name for name in stored for column in stored[name].column_names}
+        stored = stored[_one_of(columns, key, columns)]
+        key = None if key is None else key.partition("/")[2]
+    column = _one_of({name: name for name in stored.column_names}, key, stored.column_names)
+    return stored.select_columns([column]).with_format("numpy")[:][column]
 
 
 _READERS = {

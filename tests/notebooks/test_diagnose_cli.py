@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from datasets import Dataset, DatasetDict
 from safetensors.numpy import save_file
 
 from notebooks.cli import main
@@ -69,6 +70,27 @@ def test_every_format_gives_the_same_array(name, tmp_path):
     pd.DataFrame(array).rename(columns=str).to_parquet(tmp_path / "a.parquet")
     save_file({"x": array, "y": array}, tmp_path / "a.safetensors")
     assert np.array_equal(read_array(tmp_path / name), array)
+
+
+@pytest.mark.parametrize("name", ["one:x", "splits:test/x"])
+def test_a_stored_data_set_gives_its_column(name, tmp_path):
+    array = np.arange(12, dtype=np.float32).reshape(4, 3)
+    one = Dataset.from_dict({"x": array.tolist(), "label": [0, 1, 1, 0], "word": ["a", "b", "b", "a"]})
+    one.save_to_disk(tmp_path / "one")
+    DatasetDict({"train": one.select([0, 1]), "test": one}).save_to_disk(tmp_path / "splits")
+    assert np.array_equal(read_array(tmp_path / name), array)
+    part = name.removesuffix("x")
+    assert read_array(f"{tmp_path}/{part}label").tolist() == [0, 1, 1, 0]
+    assert read_array(f"{tmp_path}/{part}word").tolist() == ["a", "b", "b", "a"]
+    with pytest.raises(
+        ValueError, match="has no 'test/y', only train/x" if "splits" in name else "has no 'y'"
+    ):
+        read_array(f"{tmp_path}/{part}y")
+
+
+def test_a_folder_that_is_no_data_set_is_told(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read as a stored data set"):
+        read_array(tmp_path)
 
 
 class Trap:

@@ -216,6 +216,16 @@ def test_one_view_says_what_cannot_be_said():
     json.dumps(alone.to_json(), allow_nan=False)
 
 
+def test_rows_that_do_not_pair_are_told(seed):
+    before, after, _ = World.draw(seed).sample(1000, np.random.default_rng(seed))
+    other = np.random.default_rng(seed).permutation(1000)
+    assert not any("row i" in sentence for sentence in diagnose(before, after).advice)
+    views = diagnose((before[0], before[1][other]))
+    assert "check that row i of both views" in views.advice[0]
+    layers = diagnose(before, tuple(view[other] for view in after))
+    assert any("check that row i of all files" in sentence for sentence in layers.advice)
+
+
 def test_unknown_labels_are_left_out():
     before, after, labels = World.draw(0).sample(2000, np.random.default_rng(0))
     known = np.arange(2000) % 3 > 0
