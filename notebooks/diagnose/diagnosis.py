@@ -190,6 +190,7 @@ class _Analysis:
 
     def run(self, head, last_layer) -> Diagnosis:
         before, after = self.full.before, self.full.after
+        head, last_layer = self._check_weights(head, last_layer)
         self._sections()
         self._sample()
         self._weights(head, last_layer)
@@ -305,22 +306,25 @@ class _Analysis:
                 share = largest * np.sum(self.held.labels >= 0) / self.full.before.class_counts.sum()
                 self.numbers["labels"][f"class share {layer}, labels permuted"] = float(min(share, 1.0))
 
-    def _weights(self, head, last_layer) -> None:
-        if head is None and last_layer is None:
-            return
+    def _check_weights(self, head, last_layer):
         width = self.full.before.width
         outputs = None if self.full.after is None else self.full.after.width
-        if head is not None:
-            head = _matrix("head", head, outputs, width)
-            found = self.numbers.setdefault("head", {})
-            if self.full.head is not None:
-                found["cosine of the given matrix and the measured map"] = head_theory.cosine(
-                    head @ self.full.before.cov, self.full.head @ self.full.before.cov
-                )
+        if last_layer is not None and head is None:
+            raise ValueError("last_layer needs head too: balance compares two adjacent linear maps")
+        return (
+            None if head is None else _matrix("head", head, outputs, width),
+            None if last_layer is None else _matrix("last_layer", last_layer, width, None),
+        )
+
+    def _weights(self, head, last_layer) -> None:
+        if head is None:
+            return
+        found = self.numbers.setdefault("head", {})
+        if self.full.head is not None:
+            found["cosine of the given matrix and the measured map"] = head_theory.cosine(
+                head @ self.full.before.cov, self.full.head @ self.full.before.cov
+            )
         if last_layer is not None:
-            last_layer = _matrix("last_layer", last_layer, width, None)
-            if head is None:
-                raise ValueError("last_layer needs head too: balance compares two adjacent linear maps")
             found["imbalance"] = head_theory.measure_balance(last_layer, head)
 
 

@@ -22,7 +22,7 @@ from synthetic.images.class_moments import ClassMoments, PairAccuracy
 from synthetic.images.runs import BASE, EMBED_DIM
 from theory import moment_accuracy
 
-MEMBERS, LABELLED = 3, 8
+MEMBERS, LABELLED, WORTH = 3, 8, 0.01
 METHODS = {
     "SimCLR": SimCLR(),
     "SupCon": SupCon("digit"),
@@ -82,13 +82,13 @@ def share_of_right_signs(measured: np.ndarray, predicted: np.ndarray, worth: flo
     return float(np.mean(np.sign(measured[matters]) == np.sign(predicted[matters]))) if matters.any() else 1.0
 
 
-def networks(base: PretrainConfig) -> dict[tuple[str, str, int], PretrainConfig]:
+def networks(base: PretrainConfig, members: int = MEMBERS) -> dict[tuple[str, str, int], PretrainConfig]:
     """Every method with every head and member, otherwise trained as `base`."""
     return {
         (method, head, member): replace(base, method=METHODS[method], head=HEADS[head], member=member)
         for method in METHODS
         for head in HEADS
-        for member in range(MEMBERS)
+        for member in range(members)
     }
 
 
@@ -135,7 +135,7 @@ CLAIMS = (
         control="the layer of higher effective rank, which is the one before the head in every network, so that it is "
         'the rule "always before" too',
         quantity="accuracy before minus after the head",
-        check=Tracks(correlation=0.9, sign=0.95, worth=0.01),
+        check=Tracks(correlation=0.9, sign=0.95, worth=WORTH),
         measure=_measure_gaps,
         predict=_predict_gaps,
     ),

@@ -139,6 +139,65 @@ def test_files_that_cannot_be_read_are_told_in_one_line(name, content, message, 
     assert not (tmp_path / "out").exists()
 
 
+GOOD = np.random.default_rng(0).normal(size=(40, 3))
+BAD = {
+    "shapes that differ": ({"h1": GOOD, "h2": GOOD[:, :2]}, "--before h1 h2", "must have one shape"),
+    "rows after the head": (
+        {"h1": GOOD, "z1": GOOD[:30]},
+        "--before h1 --after z1",
+        "row by row: got 30 rows for 40",
+    ),
+    "views after the head": (
+        {"h1": GOOD, "h2": GOOD, "z1": GOOD},
+        "--before h1 h2 --after z1",
+        "as many views",
+    ),
+    "three views": ({"h1": GOOD}, "--before h1 h1 h1", "one array or a pair"),
+    "not a number": (
+        {"h1": np.where(GOOD > 2, np.nan, GOOD)},
+        "--before h1",
+        "must be finite, got nan in row",
+    ),
+    "infinity": ({"h1": np.where(GOOD > 2, np.inf, GOOD)}, "--before h1", "must be finite, got inf in row"),
+    "words": ({"h1": GOOD.astype(str)}, "--before h1", "must be real numbers"),
+    "one example": ({"h1": GOOD[:1]}, "--before h1", "at least 2 examples"),
+    "no feature": ({"h1": GOOD[:, :0]}, "--before h1", "must have shape"),
+    "one class": ({"h1": GOOD, "y": np.ones(40)}, "--before h1 --labels y", "at least two classes, got 1"),
+    "labels of another length": (
+        {"h1": GOOD, "y": np.arange(39) % 2},
+        "--before h1 --labels y",
+        "one for each example",
+    ),
+    "head": ({"h1": GOOD, "w": np.ones((2, 4))}, "--before h1 --head w", "must be a finite matrix of shape"),
+    "last layer alone": (
+        {"h1": GOOD, "w": np.ones((3, 4))},
+        "--before h1 --last-layer w",
+        "last_layer needs head",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arrays", "command", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_told_in_one_line_and_nothing_is_written(arrays, command, message, tmp_path, capsys):
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    words = [f"{tmp_path}/{word}.npy" if word in arrays else word for word in command.split()]
+    assert main(["diagnose", *words, "--out", str(tmp_path / "out")]) == 2
+    lines = [
+        line for line in capsys.readouterr().err.strip().splitlines() if not line.startswith("diagnose:")
+    ]
+    assert len(lines) == 1 and message in lines[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told_in_one_line(folder, tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file")
+    command = ["diagnose", "--before", f"{folder}/h1.npy", "--out", str(tmp_path / "taken")]
+    assert main(command) == 2
+    assert "taken" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert (tmp_path / "taken").read_text() == "a file"
+
+
 def test_a_wrong_key_lists_the_right_ones(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros(2), y=np.zeros(2))
     with pytest.raises(ValueError, match="has no 'z', only x, y"):
