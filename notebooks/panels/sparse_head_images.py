@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from neural.data.digits import PHOTOGRAPHS
@@ -13,12 +14,13 @@ from neural.models.heads import HeadConfig, IdentityConfig, LinearConfig, MLPCon
 from neural.models.sparsity import SparsePenalty
 from neural.training.methods import BYOL, BarlowTwins, MethodConfig, SimCLR, Spectral, VICReg
 from neural.training.pretraining import PretrainConfig
-from notebooks.figure import apply_style
+from notebooks.figure import NARROW, WIDE, apply_style
 from notebooks.panels.shared import (
+    FEW_SHOT,
     IMAGE_BASE,
     IMAGE_MEMBERS,
     LAYERS,
-    PALETTE,
+    PROBE_LOOKS,
     Scores,
     band,
     errorbars,
@@ -59,7 +61,8 @@ PROFILES = {
     )
 }
 MEASUREMENT = HeadScores(ProbeScores(few_shot=10))
-PROBES = {"linear": "linear probe", "knn": "20 nearest neighbours", "few_shot": "10 labels of each class"}
+_LOOKS = {**PROBE_LOOKS, "few_shot": FEW_SHOT}
+PROBES = {probe: look["label"] for probe, look in _LOOKS.items()}
 RANKS = {"er_h": "$h$", "er_z": "$z$"}
 TRAINED_ON, NEW = PHOTOGRAPHS[:5], PHOTOGRAPHS[5:]
 PAPER_GAINS = {"SimCLR": 0.0212, "BYOL": 0.0105}
@@ -78,6 +81,41 @@ METHODS: dict[str, tuple[MethodConfig, HeadConfig]] = {
 Barlow Twins weighs its off-diagonal entries ten times as much as its authors, who have 8,192 outputs where there are
 32 here; with their weight the digit was read worse than from an untrained encoder.
 """
+FIGURES = {
+    "spectra": {
+        "caption": "Eigenvalues of the covariance of $h$ and of $z$ as shares of their sum, geometric mean over "
+        "networks, without penalty and for the two largest penalties on a linear head. A large penalty ends the "
+        "spectrum of $z$ early and leaves that of $h$.",
+        "alt": "Two panels of falling curves on a logarithmic scale. Left: all penalties coincide, no head lies "
+        "below. Right: the largest penalty drops to zero at the twentieth eigenvalue.",
+        "simulated": {"h": 0.02, "z": 0.02},
+    },
+    "penalties": {
+        "caption": "Left: accuracy from $h$ minus that without penalty, member by member. Middle: effective ranks; "
+        "bands: untrained. Right: share of the units of $h$ that the head reads. Mean and 95% interval.",
+        "alt": "Left panel: differences at zero, falling to between minus 0.01 and minus 0.04 at the largest "
+        "penalty. Middle: the rank of h stays near 42, that of z falls from 17 to 11. Right: the share falls from 1 "
+        "to 0.33.",
+    },
+    "methods": {
+        "caption": "What the penalty changes for six methods, with minus without it, member by member. Ticks: gains "
+        "that Song et al. report on ImageNet. No method gains accuracy beyond its interval; the rank of $z$ falls or "
+        "stays.",
+        "alt": "Two panels with one row a method. Left: all differences of accuracy within 0.03 of zero. Right: "
+        "ranks of z fall by up to 0.7, ranks of h stay.",
+    },
+    "norms": {
+        "caption": "Three norms as penalties: zeros in the head, effective rank of $z$ and accuracy from $h$, the "
+        "last two minus no penalty. The 1-norm makes most zeros and does not lower the rank of $z$.",
+        "alt": "Three panels with one row a norm and penalty. Shares of zeros between 0 and 0.85; the rank of z "
+        "falls by up to 6; accuracy is at or slightly below zero.",
+    },
+    "widths": {
+        "caption": "Effective rank of $h$ and $z$ for encoders of different width, without and with the penalty.",
+        "alt": "Effective rank of h rises from about 42 at 64 units to 72 at 128 units; that of z stays near 16. "
+        "Filled and open markers coincide.",
+    },
+}
 Runs = dict[tuple[str, str], PretrainConfig]
 
 
@@ -177,7 +215,7 @@ def summarise(results: Mapping[tuple[str, str], Scores], transfer: Mapping[str, 
     for (group, setting), scores in results.items():
         reference = results[_reference(group, setting)]
         groups.setdefault(group, {})[setting] = _numbers(scores, reference)
-    shown = {"no head": ("no head", "")} | {
+    shown = {"no head": ("no head", ""), "untrained": ("untrained", "")} | {
         f"penalty {setting}": (group, setting) for group, setting in results if group == "l21"
     }
     without, sparse = transfer["without"], transfer["with"]
@@ -279,56 +317,65 @@ def format_table(summary: dict) -> str:
 
 
 def draw_spectra(summary: dict) -> Figure:
-    """Eigenvalues of the covariance of h and z, without a head and for every penalty.
+    """Eigenvalues of the covariance of h and z: no head, every penalty, untrained.
 
     Parameters
     ----------
     summary : dict
         Of `summarise`.
     """
+    shown = summary["spectra"]
+    penalties = [name for name in shown if name.startswith("penalty")]
+    penalties = list(dict.fromkeys(penalties[:1] + penalties[-2:]))  # none, and the two largest
+    ramp = sns.color_palette("crest", len(penalties))
+    looks = {name: {"color": colour} for name, colour in zip(penalties, ramp, strict=True)}
+    looks |= {
+        "no head": {"color": "black", "linestyle": "--"},
+        "untrained": {"color": "0.6", "linestyle": ":"},
+    }
     with apply_style():
-        figure = Figure(figsize=(9.0, 3.8))
+        figure = Figure(figsize=(WIDE, 3.8))
         panels = figure.subplots(1, 2, sharey=True)
         for axes, layer in zip(panels, ("h", "z"), strict=True):
-            for i, (name, spectra) in enumerate(summary["spectra"].items()):
-                values = np.asarray(spectra[layer])
-                look = {"marker": "os^Dv<>P"[i % 8], "color": PALETTE[i % 10], "label": name}
-                axes.semilogy(np.arange(1, len(values) + 1), values, markersize=3, linewidth=0.8, **look)
-            axes.set(xlabel="rank of the eigenvalue", title=f"covariance of ${layer}$", ylim=(1e-8, 1))
+            for name, look in looks.items():
+                values = np.asarray(shown[name][layer])
+                axes.semilogy(np.arange(1, len(values) + 1), values, label=name, **look)
+            axes.set(xlabel="number of the eigenvalue", title=f"covariance of ${layer}$", ylim=(1e-8, 1))
         panels[0].set_ylabel("eigenvalue, share of the sum")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
 def draw_penalties(summary: dict) -> Figure:
-    """Accuracy, effective ranks and units that are read, against the penalty.
+    """Accuracy minus that without penalty, effective ranks and units that are read, against the penalty.
 
     Parameters
     ----------
     summary : dict
-        Of `summarise`.
+        Of `summarise`; bands: untrained network.
     """
     found = summary["groups"]["l21"]
     places = np.arange(len(found))
-    accuracies = {name: f"{words}, $h$" for name, words in PROBES.items()}
-    panels = {
-        "test accuracy of the digit": accuracies | {"linear_z": "linear probe, $z$"},
-        "effective rank": RANKS,
-        "share of nonzero columns": {"kept": "units of $h$ that the head reads"},
-    }
+    start = summary["groups"]["untrained"][""]
     with apply_style():
-        figure = Figure(figsize=(10.6, 3.9))
-        for axes, (title, names) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-            for i, (name, words) in enumerate(names.items()):
-                value = stack_results([values[name] for values in found.values()])
-                look = {"marker": "os^D"[i], "color": PALETTE[i], "label": words}
-                errorbars(axes, places + 0.05 * (i - 1), value, **look)
-            axes.set(ylabel=title, ylim=(0, None if title == "effective rank" else 1.05))
+        figure = Figure(figsize=(WIDE, 4.0))
+        accuracy, ranks, units = figure.subplots(1, 3)
+        for i, (name, look) in enumerate(_LOOKS.items()):
+            value = stack_results([values[f"{name}_more"] for values in found.values()])
+            errorbars(accuracy, places + 0.16 * (i - 1), value, **look)
+        mark_zero(accuracy)
+        accuracy.set(title="accuracy from $h$,\nminus no penalty")
+        for layer, look in LAYERS.items():
+            errorbars(ranks, places, stack_results([v[f"er_{layer}"] for v in found.values()]), **look)
+            band(ranks, start[f"er_{layer}"], color=look["color"], label="the same, untrained")
+        ranks.set(title="effective rank", ylim=(0, None))
+        kept = stack_results([values["kept"] for values in found.values()])
+        errorbars(units, places, kept, color="0.2", marker="o", label="read by the head")
+        units.set(title="share of the\nunits of $h$", ylim=(0, 1.05))
+        for axes in figure.axes:
             axes.set_xticks(places, list(found))
-            axes.set(xlabel=r"penalty $\lambda$ of the 2,1-norm", xlim=(-0.4, len(found) - 0.6))
+            axes.set(xlabel=r"penalty $\lambda$", xlim=(-0.5, len(found) - 0.5))
             legend_below(axes, ncols=1)
-        for i, name in enumerate(PROBES):
-            band(figure.axes[0], summary["groups"]["untrained"][""][name], color=PALETTE[i])
     return figure
 
 
@@ -343,59 +390,82 @@ def draw_methods(summary: dict) -> Figure:
     found = summary["groups"]["with"]
     rows = -np.arange(len(found))
     with apply_style():
-        figure = Figure(figsize=(9.6, 3.8))
-        panels = figure.subplots(1, 2, sharey=True)
+        figure = Figure(figsize=(WIDE, 4.4))
+        accuracy, ranks = figure.subplots(1, 2, sharey=True)
+        for i, (name, look) in enumerate(_LOOKS.items()):
+            value = stack_results([values[f"{name}_more"] for values in found.values()])
+            errorbars(accuracy, rows + 0.2 * (1 - i), value, horizontal=True, **look)
         gains = {-list(found).index(name) + 0.2: gain for name, gain in PAPER_GAINS.items() if name in found}
-        look = {"color": "0.2", "markersize": 12, "label": "Song et al., linear, ImageNet"}
-        panels[0].plot(gains.values(), gains.keys(), "|", **look)
-        ranks = {name: f"effective rank of {words}" for name, words in RANKS.items()}
-        for axes, names in zip(panels, (PROBES, ranks), strict=True):
-            for i, (name, words) in enumerate(names.items()):
-                value = stack_results([values[f"{name}_more"] for values in found.values()])
-                look = {"marker": "os^"[i], "color": PALETTE[i], "label": words}
-                errorbars(axes, rows + 0.2 * (1 - i), value, horizontal=True, **look)
+        look = {"color": "black", "markersize": 12, "label": "Song et al., linear, ImageNet"}
+        accuracy.plot(gains.values(), gains.keys(), "|", **look)
+        for side, (layer, look) in zip((0.5, -0.5), LAYERS.items(), strict=True):
+            value = stack_results([values[f"er_{layer}_more"] for values in found.values()])
+            errorbars(ranks, rows + 0.2 * side, value, horizontal=True, **look)
+        accuracy.set(title="accuracy from $h$", yticks=rows, yticklabels=list(found))
+        ranks.set(title="effective rank")
+        for axes in figure.axes:
             mark_zero(axes, vertical=True)
-            legend_below(axes)
-        panels[0].set(xlabel="accuracy from $h$, with the penalty minus without")
-        panels[1].set(xlabel="effective rank, with the penalty minus without")
-        panels[0].set_yticks(rows, list(found))
+            axes.grid(axis="y", color="0.92")
+            axes.set(xlabel="with minus without penalty")
+            legend_below(axes, ncols=1)
     return figure
 
 
 def draw_norms(summary: dict) -> Figure:
-    """The three norms against what they do to the rank of z; and representations of more units.
+    """The three norms: share of zeros in the head, rank of z and accuracy from h, minus no penalty.
 
     Parameters
     ----------
     summary : dict
         Of `summarise`.
     """
-    groups = summary["groups"]
-    labels = {"l21": "2,1-norm", "l1": "1-norm", "group": "groups of 8 columns"}
+    labels = {"l21": "2,1-norm", "l1": "1-norm", "group": "groups of 8"}
+    found = {
+        f"{words}, {setting}": values
+        for norm, words in labels.items()
+        for setting, values in summary["groups"][norm].items()
+        if setting != "0"
+    }
+    rows = -np.arange(len(found))
+    panels = {
+        "zeros": ("share of zeros\nin the head", {"color": "0.2", "marker": "o"}),
+        "er_z_more": ("effective rank of $z$,\nminus no penalty", LAYERS["z"]),
+        "knn_more": ("20-neighbour accuracy\nfrom $h$, minus no penalty", PROBE_LOOKS["knn"]),
+    }
     with apply_style():
-        figure = Figure(figsize=(10.6, 3.9))
-        accuracy, zeros, wide = figure.subplots(1, 3)
-        for i, (norm, words) in enumerate(labels.items()):
-            found = [v for setting, v in groups[norm].items() if setting != "0"]
-            rank = stack_results([v["er_z_more"] for v in found])
-            for axes, name in ((accuracy, "knn_more"), (zeros, "zeros")):
-                value = stack_results([v[name] for v in found])
-                look = {"marker": "os^"[i], "color": PALETTE[i], "label": words}
-                errorbars(axes, rank["mean"], value, xerr=rank["half_width"], **look)
-        mark_zero(accuracy)
-        accuracy.set(ylabel="kNN accuracy from $h$, minus no penalty")
-        zeros.set(ylabel="share of zeros in the head", ylim=(-0.02, 1.02))
-        for axes in (accuracy, zeros):
-            axes.set(xlabel="effective rank of $z$, minus no penalty")
-        sizes = np.array(list(summary["units"].values()))
-        for i, (group, words) in enumerate({"wide": "no penalty", "wide, sparse": "penalty"}.items()):
-            for j, layer in enumerate(LAYERS):
-                value = stack_results([v[f"er_{layer}"] for v in groups[group].values()])
-                look = {"marker": "os^D"[2 * i + j], "color": PALETTE[2 * i + j]}
-                errorbars(wide, sizes * (1 + 0.04 * (2 * i - 1)), value, label=f"${layer}$, {words}", **look)
-        wide.set(xlabel="units of $h$", ylabel="effective rank", xscale="log", ylim=(0, None))
-        wide.set_xticks(sizes, [str(size) for size in sizes])
-        wide.minorticks_off()
-        for axes in figure.axes:
-            legend_below(axes)
+        figure = Figure(figsize=(WIDE, 3.3))
+        for axes, (name, (words, look)) in zip(
+            figure.subplots(1, 3, sharey=True), panels.items(), strict=True
+        ):
+            value = stack_results([values[name] for values in found.values()])
+            errorbars(axes, rows, value, horizontal=True, **look)
+            mark_zero(axes, vertical=True)
+            axes.grid(axis="y", color="0.92")
+            axes.set(xlabel=words)
+        figure.axes[0].set_yticks(rows, list(found))
+    return figure
+
+
+def draw_widths(summary: dict) -> Figure:
+    """Effective rank of h and z against the units of h, without and with the penalty.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarise`.
+    """
+    sizes = np.array(list(summary["units"].values()))
+    groups = {"wide": ("no penalty", {}), "wide, sparse": ("penalty", {"markerfacecolor": "none"})}
+    with apply_style():
+        figure = Figure(figsize=(NARROW, 3.6))
+        axes = figure.subplots()
+        for side, (group, (words, hollow)) in zip((-1, 1), groups.items(), strict=True):
+            for layer, look in LAYERS.items():
+                value = stack_results([v[f"er_{layer}"] for v in summary["groups"][group].values()])
+                look = look | hollow | {"label": f"${layer}$, {words}"}
+                errorbars(axes, sizes * (1 + 0.03 * side), value, **look)
+        axes.set(xlabel="units of $h$", ylabel="effective rank", xscale="log", ylim=(0, None))
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

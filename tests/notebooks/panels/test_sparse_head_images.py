@@ -13,6 +13,7 @@ from notebooks.panels.sparse_head_images import (
     draw_norms,
     draw_penalties,
     draw_spectra,
+    draw_widths,
     format_table,
     sparse_runs,
     summarise,
@@ -123,12 +124,22 @@ def test_table_shows_differences_only_where_there_is_a_penalty(summary):
 
 def test_figures_show_every_setting(summary):
     spectra = draw_spectra(summary)
-    assert [line.get_label() for line in spectra.axes[0].lines] == ["no head", "penalty 0", "penalty 3"]
+    labels = [line.get_label() for line in spectra.axes[0].lines]
+    assert labels == ["penalty 0", "penalty 3", "no head", "untrained"]
     penalties = draw_penalties(summary).axes
-    assert [len(axes.containers) for axes in penalties] == [4, 2, 1]
+    assert [len(axes.containers) for axes in penalties] == [3, 2, 1]
+    assert np.allclose(penalties[0].containers[0].lines[0].get_ydata(), [0, -0.03])
     assert np.allclose(penalties[2].containers[0].lines[0].get_ydata(), [1, 0.7])
     methods = draw_methods(summary).axes
     assert [label.get_text() for label in methods[0].get_yticklabels()] == ["SimCLR", "BYOL"]
+    assert [len(axes.containers) for axes in methods] == [3, 2]
     norms = draw_norms(summary).axes
-    assert [len(axes.containers) for axes in norms] == [3, 3, 4]
-    assert np.allclose(norms[2].containers[0].lines[0].get_ydata(), 20.01)
+    assert [label.get_text() for label in norms[0].get_yticklabels()] == [
+        "2,1-norm, 3",
+        "1-norm, 2",
+        "groups of 8, 30",
+    ]
+    assert np.allclose(norms[1].containers[0].lines[0].get_xdata(), [-3, -2, -30])
+    (widths,) = draw_widths(summary).axes
+    assert len(widths.containers) == 4
+    assert np.allclose(widths.containers[0].lines[0].get_ydata(), 20.01)
