@@ -22,7 +22,7 @@ figures: $(READY)
 # The pages of site/, from the notebooks that "make figures" left in build/notebooks; needs no network.
 site: $(READY)
 	$(BIN)/python docs/site/prepare.py build/site-source --kept build/notebooks
-	$(BIN)/python -m sphinx -W -n -q -d build/doctrees build/site-source build/html
+	$(BIN)/python -m sphinx -W -n -q -E -d build/doctrees build/site-source build/html
 	rm -rf site && mv build/html site
 
 claims: $(READY)

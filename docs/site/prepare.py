@@ -154,18 +154,15 @@ def _used_by(page):
     if page.parent.name != "derivations":
         return ""
     functions = site_functions.functions_of_derivation(page.stem)
-    lessons = [name for name in notebook_names() if f"derivations/{page.stem}.md" in _text_of(name)]
+    lessons = [
+        name for name in notebook_names() if f"derivations/{page.stem}.md" in site_functions.text_of(name)
+    ]
     lines = ["", "", "## Where it is used", ""]
     lines += [f"- Functions: {', '.join(f'`theory.{name}`' for name in functions)}"] * bool(functions)
     lines += [
         f"- Lesson [{name[:2]}: {notebook_title(name)}](../../notebooks/{name}.ipynb)" for name in lessons
     ]
     return "\n".join(lines) + "\n" if len(lines) > 4 else ""
-
-
-def _text_of(name):
-    notebook = json.loads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))
-    return "\n".join("".join(cell["source"]) for cell in notebook["cells"])
 
 
 def _write_contents(source, parts, decks):

@@ -1,11 +1,13 @@
 """Pages of the site about the functions of `theory`: one for each module, every public name with where it is used."""
 
 import inspect
+import json
 import re
 from functools import cache
 
 import theory
 from notebooks import map as project_map
+from notebooks.catalogue import FOLDER as NOTEBOOKS
 from notebooks.catalogue import notebook_title
 
 FOLDER = "functions"
@@ -27,6 +29,13 @@ def functions_of_derivation(page):
         for name in project_map.public_functions()
         if f"derivations/{page}.md" in _documentation(getattr(theory, name))
     ]
+
+
+@cache
+def text_of(lesson):
+    """Text and code of a lesson."""
+    notebook = json.loads((NOTEBOOKS / f"{lesson}.ipynb").read_text(encoding="utf-8"))
+    return "\n".join("".join(cell["source"]) for cell in notebook["cells"])
 
 
 def claims_of(functions):
@@ -70,7 +79,11 @@ def _users(name):
     qualified = project_map.public_functions().get(name)
     if qualified is None:
         return []
-    lessons = [lesson for lesson, used in project_map.functions_of_notebooks().items() if qualified in used]
+    lessons = [
+        lesson
+        for lesson, used in project_map.functions_of_notebooks().items()
+        if qualified in used or re.search(rf"\btheory\.{name}\b", text_of(lesson))
+    ]
     claims = [claim for claim, used in project_map.functions_of_predictions().items() if qualified in used]
     lines = []
     if lessons:
