@@ -8,6 +8,7 @@ from notebooks.catalogue import FOLDER
 
 MINUTES = 45
 _IMAGE = re.compile(r"!\[[^]]*\]\(\S*/([^/]+)\.png\)")
+_STATEMENT = re.compile(r"^> \*\*\w+ \d+.*\n?(?:^>.*\n?)*", re.MULTILINE)
 _HEAD = """# Slides: {part}
 
 Material for {minutes} minutes. Press **Present**, then step with the arrow keys or by touching the right or left half
@@ -43,41 +44,35 @@ def write_decks(source, parts, records):
             continue
         slides = [_HEAD.format(part=part, minutes=MINUTES)]
         for name in lessons:
-            slides += _slides(nbformat.read(FOLDER / f"{name}.ipynb", 4), records)
+            slides += _slides(name, records)
         page = "slides/" + re.sub(r"\W+", "-", part.lower())
         (source / f"{page}.md").write_text("\n\n".join(slides) + "\n", encoding="utf-8")
         decks.append(page)
     return decks
 
 
-def _slides(notebook, records):
+def _slides(name, records):
     """Slides of one lesson, each a section."""
-    texts = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    cells = nbformat.read(FOLDER / f"{name}.ipynb", 4).cells
+    texts = [cell for cell in cells if cell.cell_type == "markdown"]
     title, _, opening = texts[0].source.partition("\n")
-    title = title.lstrip("# ")
-    yield f"## {title}\n\n{_abilities(opening)}"
+    yield f"## {name[:2]} {title.lstrip('# ')}\n\n{_abilities(opening)}"
     for cell in texts:
-        for statement in re.findall(r"(?:^> .*\n?)+|(?:^>.*\n?)+", cell.source, re.MULTILINE):
-            if statement.startswith("> **"):
-                yield f"## {_heading(statement)}\n\n{statement}"
+        for statement in _STATEMENT.findall(cell.source):
+            kind = re.match(r"> \*\*(\w+ \d+)", statement)[1]
+            yield f"## Lesson {name[:2]}: {kind}\n\n{statement}"
         if "figure" in cell.metadata.get("tags", []) and (found := _IMAGE.search(cell.source)):
             record = records[found[1]]
             lines = [f":::{{figure}} ../figures/{found[1]}.png", f":alt: {record['alt'] or found[1]}"]
-            yield "\n".join([f"## {title} The figure", "", *lines, "", record["caption"] or found[1], ":::"])
-    summary = next((part for cell in texts for part in _paragraphs(cell, "**Summary.**")), "")
-    if summary:
-        yield f"## {title} What to take home\n\n{summary}"
+            yield "\n".join(
+                [f"## Lesson {name[:2]}: figure", "", *lines, "", record["caption"] or found[1], ":::"]
+            )
+        for part in cell.source.split("\n\n"):
+            if part.startswith("**Summary.**"):
+                yield f"## Lesson {name[:2]}: what to take home\n\n{part}"
 
 
 def _abilities(opening):
     """The list below "You will be able to", or the first paragraph where there is none."""
     found = re.search(r"\*\*You will[^\n]*\n+((?:- .*(?:\n|$)(?:  .*(?:\n|$))*)+)", opening)
     return found[1] if found else opening.strip().partition("\n\n")[0]
-
-
-def _heading(statement):
-    return re.sub(r"\$", "", re.match(r"> \*\*(.+?)\.?\*\*", statement)[1])
-
-
-def _paragraphs(cell, beginning):
-    return [part for part in cell.source.split("\n\n") if part.startswith(beginning)]
