@@ -27,8 +27,9 @@ _REPORT_SECONDS = 0.5
 def plan_runs(members: Sequence[Member], slots: int, pieces: int) -> list[list[list[int]]]:
     """Divide the members into chunks, and the chunks into runs, each of which one thread executes.
 
-    Members that read the same data are put together. The chunks that all read one stream are divided into at most
-    `pieces` runs, so that the stream is drawn that many times. Every other chunk is a run of its own.
+    Members that read the same data are put together. The chunks are of equal size, but for one member, and at least
+    `pieces` of them are made where there are as many members. The chunks that all read one stream are divided into at
+    most `pieces` runs, so that the stream is drawn that many times. Every other chunk is a run of its own.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def plan_runs(members: Sequence[Member], slots: int, pieces: int) -> list[list[l
     for index, member in enumerate(members):
         first.setdefault(_stream_key(member), index)
     order = sorted(range(len(members)), key=lambda index: first[_stream_key(members[index])])
-    chunks = [order[i : i + slots] for i in range(0, len(order), slots)]
+    number = max(-(-len(order) // slots), min(pieces, len(order)))
+    chunks = [chunk.tolist() for chunk in np.array_split(order, number)]
     runs = []
     for keys, group in groupby(chunks, key=lambda chunk: {_stream_key(members[index]) for index in chunk}):
         alike = list(group)

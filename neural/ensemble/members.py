@@ -89,8 +89,8 @@ class Shape:
     dtype : {"float32", "float64"}
         Initial weights do not depend on it beyond rounding; the random numbers of the data usually do.
     chunk : int >= 1, optional
-        Number of members that one worker trains at once. Results with different chunk sizes agree only up to
-        round-off. By default it is `chunk_size` on the CPU, and on CUDA as many as fit into memory.
+        Largest number of members that one worker trains at once. By default it is `chunk_size` on the CPU, and on
+        CUDA as many as fit into memory.
 
     Raises
     ------
@@ -123,8 +123,8 @@ class Shape:
 
     @property
     def chunk_size(self) -> int:
-        """`chunk`, or by default the number of members whose working memory fits into 2 MiB, from 1 to 16."""
-        return self.chunk or min(max(1, _CACHE // self.working_memory), 16)
+        """`chunk`, or by default the number of members whose working memory fits into 2 MiB, from 1 to 32."""
+        return self.chunk or min(max(1, _CACHE // self.working_memory), 32)
 
     @property
     def working_memory(self) -> int:

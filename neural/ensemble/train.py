@@ -17,6 +17,9 @@ from neural.ensemble.streams import block_steps
 __all__ = ["Member", "Probe", "Shape", "TrainResult", "train"]
 
 
+_FEWEST_SLOTS = 2  # a product of one pair of matrices may round otherwise than a batch of them
+
+
 @dataclass(frozen=True, eq=False)
 class TrainResult:
     """Trained ensemble of E members, in the order given.
@@ -78,10 +81,10 @@ def train(
 ) -> TrainResult:
     """Train two-layer networks of one shape, each on its own stream of positive pairs.
 
-    Every step draws a fresh batch. The members are divided into chunks of `shape.chunk_size`, and a worker thread runs
-    all steps of a chunk on one core. The result of a member depends only on the member and the shape, not on the other
-    members, their order or the number of workers: bit for bit on the CPU of one machine, up to round-off on CUDA. A
-    member that diverges is marked and does not disturb the others.
+    Every step draws a fresh batch. The members are divided into equal chunks of at most `shape.chunk_size`, and a worker
+    thread runs all steps of a chunk on one core. The result of a member depends only on the member and the shape, not
+    on the other members, their order or the number of workers: bit for bit on the CPU of one machine, up to round-off
+    on CUDA. A member that diverges is marked and does not disturb the others.
 
     On CUDA a step is replayed as a CUDA graph, unless the loss is a callable.
 
@@ -119,8 +122,10 @@ def train(
     workers = _workers(workers, chosen)
     start = time.perf_counter()
     log_steps = _log_steps(shape.steps, log_every)
-    slots = _slots(shape, len(members), chosen)
-    planned = plan_runs(members, slots, workers)
+    largest = _slots(shape, len(members), chosen)
+    planned = plan_runs(members, largest, workers)
+    used = max(len(chunk) for run in planned for chunk in run)
+    slots = max(used, min(largest, _FEWEST_SLOTS))
     runs = [
         ChunkRun(
             [tuple(members[i] for i in chunk) for chunk in run], slots, shape, chosen, log_steps, probes or {}

@@ -1,7 +1,8 @@
-"""The ensemble engine against one network at a time: interleaved rounds, ratios with their spread."""
+"""The ensemble engine against one network at a time and against other ensembles, in interleaved rounds."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -12,10 +13,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from neural import Member, Shape, torch_generator, train
 from neural.ensemble.streams import block_steps
-from notebooks.bench.gates import gates
+from notebooks.bench.ensembles import Task, ways
+from notebooks.bench.gates import gates, peer_gates
 from notebooks.bench.measures import Measure
 from notebooks.bench.peers import IMPROVED, PLAIN, modules_of, plain_pairs, train_plainly, train_with_care
 from synthetic.features.views import FeatureViews
@@ -81,20 +84,28 @@ class Effort:
         How often every variant is timed.
     seconds : float
         Time for one variant in one round.
+    compiled : bool
+        Whether to time torch.compile, which takes minutes to start.
     """
 
     rounds: int = 5
     seconds: float = 0.4
+    compiled: bool = False
 
 
-_M = Config("M", 32, 128, 32, 512, goals={"ratio": 4.8, "share of mm": 0.75})
+_AHEAD = {"over JAX map": 1.3, "over JAX vmap": 1.3, "over numpy": 1.5}
+_XS = Config("XS", 10, 32, 8, 128, goals={"ratio": 18} | _AHEAD)
+_S = Config("S", 20, 64, 32, 256, goals={"ratio": 8.5, "share of mm": 0.65} | _AHEAD)
+_M = Config("M", 32, 128, 32, 512, goals={"ratio": 4.8, "share of mm": 0.75, "own over shared": 0.8} | _AHEAD)
 CPU_CONFIGS = (
-    Config("XS", 10, 32, 8, 128, goals={"ratio": 18}),
+    _XS,
     Config("T", 20, 64, 8, 256, goals={"ratio": 11}),
-    Config("S", 20, 64, 32, 256, goals={"ratio": 8.5, "share of mm": 0.65}),
+    _S,
     _M,
-    Config("L", 64, 256, 32, 1024, goals={"ratio": 5, "share of mm": 0.78}),
-    replace(_M, name="M InfoNCE", loss="info_nce", goals={"one thread": 2.2}),
+    Config("L", 64, 256, 32, 1024, goals={"ratio": 5, "share of mm": 0.78} | _AHEAD),
+    replace(_XS, name="XS InfoNCE", loss="info_nce", goals=_AHEAD),
+    replace(_S, name="S InfoNCE", loss="info_nce", goals=_AHEAD),
+    replace(_M, name="M InfoNCE", loss="info_nce", goals={"one thread": 2.2} | _AHEAD),
 )
 CUDA_CONFIGS = tuple(
     replace(_M, name=f"M x {members}", members=members, goals={"ratio": 200, "share of mm": 0.5})
@@ -108,7 +119,10 @@ ONE_THREAD = {  # quantity: rate of the first, of the second, and the clock
     "one thread own": ("engine own, one thread", "peer, one thread", "processor"),
     "over improved": ("engine, one thread", "improved peer", "processor"),
     "share of mm": ("engine, one thread", "mm", "processor"),
+    "own over shared": ("engine own, one thread", "engine, one thread", "processor"),
 }
+ENSEMBLES = ("numpy", "JAX map", "JAX vmap", "torch.compile")
+OVER_ENSEMBLES = {f"over {name}": ("engine, one thread", name, "processor") for name in ENSEMBLES}
 ALL_CORES = {"ratio": ("engine", "peer", "wall"), "ratio own": ("engine own", "peer", "wall")}
 CUDA = ALL_CORES | {
     "over improved": ("engine", "improved peer", "wall"),
@@ -169,14 +183,19 @@ def engine_measures(
         ``engine/<configuration>/<quantity>``. Every ratio is taken between rates of the same round. On the CPU they
         are: "ratio" (the engine on all cores over one network at a time with torch's default number of threads,
         by the clock); "one thread" (the same with one thread each, in processor time); "over improved" (over a
-        peer with Gram loss and fused Adam, on one thread); "share of mm" (operations per second on one thread,
-        as a share of those of torch.mm). The ending " own" means that every member draws its own data instead
+        peer with Gram loss and fused Adam, on one thread); "over numpy", "over JAX map", "over JAX vmap" and
+        "over torch.compile" (over `notebooks.bench.ensembles` on one thread, in processor time; JAX only where it is
+        installed, torch.compile only at full effort); "share of mm" (operations per second on one thread,
+        as a share of those of torch.mm); "own over shared". "fixed cost" is the processor time of a training with no
+        step, in milliseconds. The ending " own" means that every member draws its own data instead
         of sharing them. On CUDA all ratios are by the clock. The rates themselves are measures too.
     gates : dict of configuration to list of Gate
     """
     measures, checked = {}, {}
     for config in configs:
         checked[config.name] = gates(config.shape, config.source, device)
+        if device == "cpu":
+            checked[config.name] += peer_gates(_task(config), ways(_task(config), compiled=effort.compiled))
         if all(gate.ok for gate in checked[config.name]):
             print(f"timing {config.name}", file=sys.stderr, flush=True)
             quantities = _quantities(config, effort, device, busy)
@@ -198,6 +217,7 @@ def measure_in_fresh_process(arguments: list[str]) -> dict:
         "measures": Measures as dicts, "gates": list of (configuration, text, passed).
     """
     environment = {name: value for name, value in os.environ.items() if name not in _THREAD_SETTINGS}
+    environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"  # JAX is timed on one thread
     command = [sys.executable, "-m", "notebooks.bench.engine", *arguments]
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(run.stdout)
@@ -205,7 +225,12 @@ def measure_in_fresh_process(arguments: list[str]) -> dict:
 
 def _quantities(config, effort, device, busy):
     ratios = CUDA if device == "cuda" else ONE_THREAD if busy else ALL_CORES | ONE_THREAD
-    rounds = _rounds(config, effort, device, {name for *names, _ in ratios.values() for name in names})
+    variants = _variants(config, device)
+    if device == "cpu":
+        variants |= _ensembles(config, effort)
+        ratios = ratios | {key: ratio for key, ratio in OVER_ENSEMBLES.items() if ratio[1] in variants}
+    used = {name for *names, _ in ratios.values() for name in names}
+    rounds = _rounds(config, effort, device, {name: variants[name] for name in variants if name in used})
     measures = {}
     for quantity, (over, under, clock) in ratios.items():
         scale = config.flops if under == "mm" else 1
@@ -217,12 +242,14 @@ def _quantities(config, effort, device, busy):
         measures[f"rate of {name}"] = Measure.of(
             [scale * getattr(rates[name], clock) for rates in rounds], unit
         )
+    empty = variants["engine, one thread"]
+    fixed = [_timed(lambda: empty.run(0), 1, 1, device) for _ in range(effort.rounds)]
+    measures["fixed cost"] = Measure.of([1e3 / rates.processor for rates in fixed], "ms", less_is_better=True)
     return measures
 
 
-def _rounds(config, effort, device, names):
-    """Rates of the named variants in each round; within a round they are timed one after the other."""
-    variants = {name: variant for name, variant in _variants(config, device).items() if name in names}
+def _rounds(config, effort, device, variants):
+    """Rates of the variants in each round; within a round they are timed one after the other."""
     steps = {
         name: _steps(variant, effort.seconds, _block(config, device), device)
         for name, variant in variants.items()
@@ -246,6 +273,17 @@ def _variants(config, device):
         "engine, one thread": _engine(config, device, 1, own=False),
         "engine own, one thread": _engine(config, device, 1, own=True),
     }
+
+
+def _ensembles(config, effort):
+    """The other ways to train the ensemble, on one thread."""
+    found = ways(_task(config), compiled=effort.compiled)
+    return {name: Variant(way.run, config.members, 1) for name, way in found.items()}
+
+
+def _task(config):
+    start = train(_members(config, config.members, own=False), config.shape, device="cpu").network
+    return Task(config.loss, config.source.model, config.batch, tuple(w.numpy() for w in start.weights))
 
 
 def _members(config, count, own):
@@ -330,6 +368,7 @@ def _mm_rates(seconds, device):
 def _timed(function, amount, threads, device):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
+    limits = threadpool_limits(threads)
     try:
         start, start_processor = time.perf_counter(), time.process_time()
         function()
@@ -337,12 +376,15 @@ def _timed(function, amount, threads, device):
             torch.cuda.synchronize()
         wall, processor = time.perf_counter() - start, time.process_time() - start_processor
     finally:
+        limits.restore_original_limits()
         torch.set_num_threads(before)
     return Rates(amount / wall, amount / processor)
 
 
 def _main(device, *options):
-    effort = QUICK if "quick" in options else Effort()
+    effort = QUICK if "quick" in options else Effort(compiled=True)
+    if importlib.util.find_spec("jax") is None:
+        print("JAX is not installed and is left out: pip install projhead[bench]", file=sys.stderr)
     configs = CUDA_CONFIGS if device == "cuda" else CPU_CONFIGS
     measures, checked = engine_measures(configs, effort, device, busy="busy" in options)
     result = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from neural import Member, Shape, TrainResult, train
+from notebooks.bench.ensembles import Task, Way
 from notebooks.bench.peers import PLAIN, modules_of, train_plainly
 from synthetic.features.views import FeatureViews
 
@@ -99,6 +101,25 @@ def gates(
         _member_gate(shape, source, device, train),
         _curve_gate(shape, source, device, train),
     ]
+
+
+def peer_gates(task: Task, ways: dict[str, Way]) -> list[Gate]:
+    """Compare the gradients of other ensembles in float64 with autograd on the plain loss (1e-12).
+
+    Parameters
+    ----------
+    task : Task
+        Three of its members are compared.
+    ways : dict of str to Way
+    """
+    weights = tuple(w[:3].astype(np.float64) for w in task.weights)
+    views = np.random.default_rng(task.seed).normal(size=(2, task.batch, task.model.dim))
+    leaves = [torch.tensor(w, requires_grad=True) for w in weights]
+    for w1, w2 in zip(*leaves, strict=True):
+        PLAIN[task.loss](*(torch.relu(torch.from_numpy(x) @ w1.T) @ w2.T for x in views)).backward()
+    wanted = [leaf.grad for leaf in leaves]
+    found = {name: map(torch.as_tensor, way.gradients(weights, *views)) for name, way in ways.items()}
+    return [Gate(f"gradient of {name}", _error(got, wanted), 1e-12) for name, got in found.items()]
 
 
 def _gradient_gate(shape, source, device, train):

@@ -6,6 +6,7 @@ derived quantity of the model is used.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -70,8 +71,9 @@ class FeatureViews:
         x = torch.zeros(steps, model.dim, 2, batch, dtype=dtype, device=generator.device)
         if model.sigma > 0:
             x.normal_(0.0, model.sigma, generator=generator)
-        signs = _fast_view_signs(model, steps, batch, generator).to(dtype)
-        x[:, : model.num_features].addcmul_(signs, _vector(model.phi, x).view(-1, 1, 1))
+        phi, *thresholds = _constants(model, dtype, generator.device)
+        signs = _fast_view_signs(*thresholds, steps, batch, generator).to(dtype)
+        x[:, : model.num_features].addcmul_(signs, phi)
         return x
 
 
@@ -105,21 +107,29 @@ def _observe(model, signs, generator):
     return x
 
 
-def _fast_view_signs(model, steps, batch, generator):
+@functools.lru_cache(maxsize=64)
+def _constants(model, dtype, device):
+    """Strengths (k, 1, 1), and the 31-bit numbers below which a draw redraws a sign, and makes it -1, (k, 2, 1).
+
+    They are kept, because a copy to a CUDA device at every draw would make the program wait for the device.
+    """
+    threshold = torch.as_tensor(model.alpha * 2.0**31).clamp(max=2**31 - 1)
+    threshold = torch.stack([threshold, threshold * model.two_sided], -1).unsqueeze(-1)
+    redrawn, negative = (t.round().to(device, torch.int32) for t in (threshold, threshold / 2))
+    return torch.as_tensor(model.phi.copy(), dtype=dtype, device=device).view(-1, 1, 1), redrawn, negative
+
+
+def _fast_view_signs(below, half, steps, batch, generator):
     """Signs of both views, (steps, k, 2, batch) int32, in arithmetic of 32-bit integers.
 
     Of each word the lowest bit of the first view is the clean sign, the others are a uniform draw: below alpha the
     sign is redrawn, the halves below alpha giving the new one.
     """
-    words = torch.empty(steps, model.num_features, batch, dtype=torch.int64, device=generator.device)
+    words = torch.empty(steps, len(below), batch, dtype=torch.int64, device=generator.device)
     words = words.random_(-(2**63), None, generator=generator).view(torch.int32)
-    words = words.view(steps, model.num_features, 2, batch)
+    words = words.view(steps, len(below), 2, batch)
     clean = (words[:, :, :1] & 1).mul_(2).sub_(1)
     draw = words.bitwise_right_shift_(1).bitwise_and_(2**31 - 1)
-    threshold = torch.as_tensor(model.alpha * 2.0**31).clamp(max=2**31 - 1)
-    threshold = torch.stack([threshold, threshold * model.two_sided], -1).unsqueeze(-1)
-    redrawn, negative = (
-        (draw - t.round().to(draw)).bitwise_right_shift_(31) for t in (threshold, threshold / 2)
-    )  # -1 where the draw is below, else 0
-    new = negative.bitwise_or_(1)
+    new = (draw - half).bitwise_right_shift_(31).bitwise_or_(1)
+    redrawn = draw.sub_(below).bitwise_right_shift_(31)  # -1 where the draw is below, else 0
     return new.bitwise_xor_(clean).bitwise_and_(redrawn).bitwise_xor_(clean)

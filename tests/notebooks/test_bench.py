@@ -40,7 +40,8 @@ def test_operations_of_a_step_are_counted_by_hand(name, mflop):
 def test_the_engine_passes_its_gates_and_is_timed():
     info_nce = replace(TINY, name="tiny InfoNCE", loss="info_nce")
     measures, checked = engine_measures((TINY, info_nce), Effort(rounds=2, seconds=0.01))
-    assert [gate.name for gate in checked["tiny"]] == ["gradient", "member alone", "loss curve"]
+    names = [gate.name for gate in checked["tiny"]]
+    assert names[:4] == ["gradient", "member alone", "loss curve", "gradient of numpy"]
     assert all(gate.ok for found in checked.values() for gate in found)
     quantities = {name.split("/")[2] for name in measures}
     assert quantities >= {
@@ -49,7 +50,10 @@ def test_the_engine_passes_its_gates_and_is_timed():
         "one thread",
         "one thread own",
         "over improved",
+        "over numpy",
+        "own over shared",
         "share of mm",
+        "fixed cost",
     }
     for name, measure in measures.items():
         assert 0 < measure.low <= measure.value <= measure.high, name
@@ -91,11 +95,8 @@ def test_what_does_not_pass_its_gate_is_not_timed(monkeypatch):
     monkeypatch.setattr("notebooks.bench.gates.PLAIN", {"spectral": lambda z1, z2: (z1 * z2).sum()})
     measures, checked = engine_measures((TINY,), Effort(rounds=1, seconds=0.0))
     assert measures == {}
-    assert {gate.name: gate.ok for gate in checked["tiny"]} == {
-        "gradient": False,
-        "member alone": True,
-        "loss curve": False,
-    }
+    passed = {gate.name for gate in checked["tiny"] if gate.ok}
+    assert passed == {"member alone"}
 
 
 @pytest.mark.gpu

@@ -185,13 +185,13 @@ def test_the_chunk_changes_round_off_only(members, optimizer):
 
 def test_the_default_chunk_follows_from_the_shape():
     for sizes, chunk in (
-        ((10, 32, 8, 128), 16),
+        ((10, 32, 8, 128), 32),
         ((20, 64, 8, 256), 8),
         ((32, 128, 32, 512), 2),
         ((64, 256, 32, 1024), 1),
     ):
         assert Shape(*sizes, 1).chunk_size == chunk
-        assert Shape(*sizes, 1, dtype="float64").chunk_size == max(1, chunk // 2 if chunk < 16 else 16)
+        assert Shape(*sizes, 1, dtype="float64").chunk_size == max(1, chunk // 2)
     assert Shape(32, 128, 32, 512, 1, loss="info_nce").chunk_size == 1
 
 
