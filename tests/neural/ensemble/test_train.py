@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from neural import LineReporter, Member, Network, Shape, resolve_device, torch_generator, train
+from neural.ensemble.chunks import plan_runs
 from neural.ensemble.streams import block_steps
 from neural.losses import info_nce, nt_xent, spectral, supervised_contrastive
 
@@ -181,6 +182,17 @@ def test_the_chunk_changes_round_off_only(members, optimizer):
     together = train(members, shape)
     for chunk in (1, 3, 16, None):
         assert_same(train(members, replace(shape, chunk=chunk), workers=3).network, together.network)
+
+
+@pytest.mark.parametrize(
+    ("number", "slots", "workers", "sizes"),
+    [(8, 5, 1, [4, 4]), (9, 8, 1, [5, 4]), (4, 32, 2, [2, 2]), (1, 32, 2, [1]), (7, 2, 2, [2, 2, 2, 1])],
+)
+def test_chunks_are_equal_and_every_worker_has_one(number, slots, workers, sizes):
+    members = [Member(seed=e, data=Blobs(dim=5)) for e in range(number)]
+    runs = plan_runs(members, slots, workers)
+    assert [len(chunk) for run in runs for chunk in run] == sizes
+    assert sorted(index for run in runs for chunk in run for index in chunk) == list(range(number))
 
 
 def test_the_default_chunk_follows_from_the_shape():
