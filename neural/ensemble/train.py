@@ -81,10 +81,10 @@ def train(
 ) -> TrainResult:
     """Train two-layer networks of one shape, each on its own stream of positive pairs.
 
-    Every step draws a fresh batch. The members are divided into equal chunks of at most `shape.chunk_size`, and a worker
-    thread runs all steps of a chunk on one core. The result of a member depends only on the member and the shape, not
-    on the other members, their order or the number of workers: bit for bit on the CPU of one machine, up to round-off
-    on CUDA. A member that diverges is marked and does not disturb the others.
+    Every step draws a fresh batch. The members are divided into equal chunks of at most `shape.chunk_size`, and a
+    worker thread runs all steps of a chunk on one core. The result of a member depends only on the member and the
+    shape, not on the other members, their order or the number of workers: bit for bit on the CPU of one machine, up to
+    round-off on CUDA. A member that diverges is marked and does not disturb the others.
 
     On CUDA a step is replayed as a CUDA graph, unless the loss is a callable.
 
