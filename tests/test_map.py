@@ -35,7 +35,6 @@ UNUSED = {
     "moment_layer_weights",
     "penalty_from_alpha",
     "penalty_from_c",
-    "projector_metric",
     "separability_signal",
     "view_moments",
 }

@@ -30,8 +30,8 @@ FEATURE_LOOKS = {
 
 _SMALL = {"batch": 128, "encoder": "small-conv", "scale": 1, "precision": "float32"}
 IMAGE_BASE = {
-    "smoke": {**_SMALL, "epochs": 1, "width": 4, "monitor": 1},
-    "quick": {**_SMALL, "epochs": 10, "width": 16, "monitor": 2},
+    "smoke": {**_SMALL, "epochs": 1, "width": 4, "monitor": 0},
+    "quick": {**_SMALL, "epochs": 10, "width": 16, "monitor": 0},
     "full": {
         "epochs": 60,
         "batch": 256,
@@ -39,7 +39,7 @@ IMAGE_BASE = {
         "width": 32,
         "scale": 2,
         "precision": "bfloat16",
-        "monitor": 5,
+        "monitor": 0,
     },
 }
 """Run that all image notebooks start from; at "quick" it is `synthetic.images.runs.BASE`, that of the claims."""

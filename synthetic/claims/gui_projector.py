@@ -23,10 +23,11 @@ from synthetic.mixture.projectors import (
     measure_descent_difference,
     measure_gains,
     measure_log_gains,
+    measure_metrics,
 )
 from synthetic.mixture.settings import DIM, SIGNAL_NORM
 
-REPLICATES = 32
+REPLICATES, MORE = 32, 48
 LOCAL = tuple(settings.local_gradient(sigma, steps=12, members=REPLICATES // 2) for sigma in (0.5, 2.0))
 LOSSES = SampledLosses()
 CALIBRATED = (0.7, 1.5, 4.0)
@@ -51,11 +52,20 @@ def _predict_one_sided(seed):
     return Prediction(gain(SIGNAL_NORM), gain(1.1 * SIGNAL_NORM))
 
 
+def _measure_weights(trainings, seed):
+    """|W u| along the signal u and its root mean square across it, (replicates, 2 x trainings)."""
+    return np.sqrt(measure_metrics(trainings, REPLICATES, seed)[..., :2]).reshape(REPLICATES, -1)
+
+
 def _predict_neutral(seed):
     """Control: anchor and negatives exchanged."""
-    sigma, _ = _augmentation(settings.EUCLIDEAN_CLEAN_NEGATIVES)
-    gain = partial(theory.projector_gain, "euclidean", SIGNAL_NORM, sigma)
-    return Prediction(gain(views="clean negatives"), gain(views="clean anchor"))
+    sigma, temperature = _augmentation(settings.EUCLIDEAN_CLEAN_NEGATIVES)
+
+    def weights(views):
+        metric = theory.projector_metric("euclidean", SIGNAL_NORM, sigma, views=views)
+        return np.sqrt(np.stack(metric, axis=1) * temperature[:, None]).ravel()
+
+    return Prediction(weights("clean negatives"), weights("clean anchor"))
 
 
 def _predict_cosine(seed):
@@ -214,12 +224,14 @@ CLAIMS = (
     ),
     _claim(
         id="gui-euclidean-neutral",
-        statement="With an augmented anchor and clean negatives InfoNCE with squared distances does neither.",
+        statement="With an augmented anchor and clean negatives InfoNCE with squared distances does neither: it gives "
+        "the signal and all other directions one weight, the root of the temperature over the augmentation.",
         latex=r"W^\top W = (\tau/\sigma^2)I",
         assumptions=f"{_TRAINED}; sigma = 0.8 and 1.5",
-        control="clean anchor and augmented negatives, 1.07 at the weaker augmentation",
+        control="clean anchor and augmented negatives",
+        quantity="weight along the signal and across it, at either augmentation",
         check=Equivalent(0.03),
-        measure=partial(measure_gains, settings.EUCLIDEAN_CLEAN_NEGATIVES, REPLICATES),
+        measure=partial(_measure_weights, settings.EUCLIDEAN_CLEAN_NEGATIVES),
         predict=_predict_neutral,
     ),
     _claim(
@@ -250,7 +262,7 @@ CLAIMS = (
         assumptions=f"{_RELU}; sigma = 0.8 and 2",
         control="augmentation 10% too strong",
         check=Equivalent(0.028),
-        measure=partial(measure_gains, settings.RELU, REPLICATES),
+        measure=partial(measure_gains, settings.RELU, MORE),
         predict=partial(_predict_gains, settings.RELU, 1.1, "both"),
     ),
     _claim(

@@ -17,7 +17,7 @@ import numpy as np
 from synthetic.claims.papers import GUPTA
 from synthetic.claims.registry import Claim, predict_signs
 from synthetic.claims.rule import Sign, Unsupported
-from synthetic.images.bank import measure_bank, measure_runs
+from synthetic.images.bank import measure_runs
 from synthetic.images.contrasts import measures, measures_beyond_untrained, score
 from synthetic.images.heads import freeze_trained_heads
 from synthetic.images.runs import (
@@ -29,9 +29,8 @@ from synthetic.images.runs import (
     without_last_relu,
 )
 from synthetic.images.scores import HeadScores, ProbeScores
-from synthetic.store.arrays import stack_results
 
-MEMBERS, FEWER, MANY = 16, 12, 24  # many where the effect is small against its spread
+FEWER, MEMBERS, MANY = 12, 16, 24  # many where the effect is small against its spread
 NONE, LINEAR, ALTERNATING = "no head", "trainable, joint", "trainable, alternating"
 ACCURACIES = "difference of accuracies"
 RANKS = "difference of effective ranks"
@@ -63,11 +62,14 @@ def _measure_pretrained(seed, *, epochs):
     """Heads frozen where the linear head of the same member ended, minus no head: neighbours and linear probe."""
     runs = with_members({name: _HEADS[name] for name in (LINEAR, NONE)}, MEMBERS, seed=seed)
     frozen = freeze_trained_heads(runs[LINEAR], label="images, heads")
-    both = [
-        stack_results(measure_bank(_SCORES, [replace(run, epochs=epochs) for run in members]))
-        for members in (frozen, runs[NONE])
-    ]
-    return np.stack([both[0][name] - both[1][name] for name in (NEIGHBOURS, LINEAR_PROBE)], axis=1)
+    pairs = {
+        name: [replace(run, epochs=epochs) for run in members]
+        for name, members in (("fixed", frozen), ("none", runs[NONE]))
+    }
+    scores = measure_runs(_SCORES, pairs, label="images, heads")
+    return np.stack(
+        [scores["fixed"][name] - scores["none"][name] for name in (NEIGHBOURS, LINEAR_PROBE)], axis=1
+    )
 
 
 _COMPARED = (NONE, "random, fixed", "DirectCLR", LINEAR, ALTERNATING)

@@ -18,7 +18,7 @@ from synthetic.images.contrasts import measures, score
 from synthetic.images.runs import BASE, EMBED_DIM, HEADS_P_DROP, SPARSE_PENALTY, head_runs, with_data
 from synthetic.images.scores import HeadScores
 
-MEMBERS, MANY = 16, 24
+MEMBERS, MANY = 24, 36
 
 _LINEAR = head_runs(with_data(BASE, p_drop=HEADS_P_DROP), EMBED_DIM)["trainable, joint"]
 _SPARSE = replace(_LINEAR, sparsity=SparsePenalty(SPARSE_PENALTY))

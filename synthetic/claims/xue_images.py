@@ -33,7 +33,7 @@ from synthetic.images.scores import ProbeScores
 from synthetic.images.transfer import WorstGroup
 
 TABLES = f"{XUE}, Figure 4 and Tables 1, 2 (the text at hand names them; it has no numbers)"
-MEMBERS, MORE, MANY, MOST = 12, 16, 24, 48  # more where the effect is smaller against its spread
+FEWER, MEMBERS, MORE, MANY, MOST = 12, 16, 18, 24, 48  # more where the effect is smaller against its spread
 DIGIT = ProbeScores()
 BOTH = ProbeScores(labels=("digit", "photo"))
 LABELS = ProbeScores(few_shot=20)
@@ -85,7 +85,7 @@ CLAIMS = (
         control="the gap falls",
         quantity=ACCURACIES,
         check=Sign(),
-        **measures(_gap_differences(with_data(BASE, p_drop=1.0), BASE), DIGIT, MEMBERS),
+        **measures(_gap_differences(with_data(BASE, p_drop=1.0), BASE), DIGIT, FEWER),
         predict=partial(predict_signs, signs=(1, 1)),
     ),
     Claim(
@@ -117,7 +117,7 @@ CLAIMS = (
         control="the strong feature loses more",
         quantity=TRAINING,
         check=Sign(),
-        **measures_beyond_untrained(_exchange(), BOTH, MORE),
+        **measures_beyond_untrained(_exchange(), BOTH, MEMBERS),
         predict=partial(predict_signs, signs=(1, 1)),
         expected="undecided",
         reason="about half of the exchange is there before training, and these members do not resolve the rest",
@@ -137,7 +137,7 @@ CLAIMS = (
         **measures_beyond_untrained(
             _gap_differences(STRONG, MIDDLE, stems=(*PROBES, "digit_few_shot")),
             LABELS,
-            MEMBERS,
+            FEWER,
         ),
         predict=partial(predict_signs, signs=(1, 1, 1)),
         expected="undecided",
@@ -156,7 +156,7 @@ CLAIMS = (
         control="an effect of 0.15, planted",
         quantity=ACCURACIES,
         check=Unsupported(0.15),
-        measure=measures(_gap_differences(DROPPING, with_weight_decay(DROPPING, 1e-2)), DIGIT, MEMBERS)[
+        measure=measures(_gap_differences(DROPPING, with_weight_decay(DROPPING, 1e-2)), DIGIT, FEWER)[
             "measure"
         ],
         predict=partial(predict_signs, signs=(1, 1)),
@@ -178,7 +178,7 @@ CLAIMS = (
         **measures_beyond_untrained(
             (gap(coarse_run(BASE, method, BASE.head), "digit_linear") for method in LABELLED),
             DIGIT,
-            MEMBERS,
+            MORE,
         ),
         predict=partial(predict_signs, signs=(1, 1)),
         expected="not supported",
@@ -210,7 +210,7 @@ CLAIMS = (
         control="an effect of 0.15, planted",
         quantity=ACCURACIES,
         check=Unsupported(0.15),
-        **measures(_fixed_minus_none("CE", 10), DIGIT, MEMBERS),
+        **measures(_fixed_minus_none("CE", 10), DIGIT, FEWER),
         predict=partial(predict_signs, signs=(1,)),
         expected="not supported",
     ),
@@ -249,7 +249,7 @@ CLAIMS = (
         control="before the head is better",
         quantity=ACCURACIES,
         check=Sign(),
-        **measures((gap(shift_run(BASE, "SupCon", 0.5, BASE.head), "mean_2"),), GROUPS, MORE),
+        **measures((gap(shift_run(BASE, "SupCon", 0.5, BASE.head), "mean_2"),), GROUPS, MEMBERS),
         predict=partial(predict_signs, signs=(-1,)),
     ),
 )

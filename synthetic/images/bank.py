@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from torch import nn
 
 from neural.models.sparsity import kept_units
@@ -90,6 +92,27 @@ def measure(point: Measurement) -> dict:
     return point.measurement(load_or_train(point.config))
 
 
+@dataclass(frozen=True)
+class SharedViews:
+    """A measurement and some runs, which one process trains one after the other.
+
+    Runs of one member that differ only in method, head or schedule see the same views, and a process draws them once.
+    """
+
+    measurement: Callable[[TrainedFeatures], dict]
+    configs: tuple[PretrainConfig, ...]
+
+
+def measure_together(point: SharedViews) -> list[dict]:
+    """Apply one measurement to the features of some runs; each result is stored by itself, too.
+
+    Parameters
+    ----------
+    point : SharedViews
+    """
+    return sweep(measure, [Measurement(point.measurement, run) for run in point.configs], progress=False)
+
+
 def measure_bank(
     measurement: Callable[[TrainedFeatures], dict],
     configs: Sequence[PretrainConfig],
@@ -115,10 +138,24 @@ def measure_bank(
     list of dict
         In the order of `configs`.
     """
-    unique = sorted(dict.fromkeys(configs), key=attrgetter("member"))  # runs of a member share their views
-    points = [Measurement(measurement, config) for config in unique]
-    results = dict(zip(unique, sweep(measure, points, jobs=jobs, label=label), strict=True))
+    unique = list(dict.fromkeys(configs))
+    longest = max(1, len(unique) // (4 * effective_n_jobs(jobs)))  # enough points for every worker
+    groups = [
+        SharedViews(measurement, tuple(alike[start : start + longest]))
+        for alike in _by_views(unique)
+        for start in range(0, len(alike), longest)
+    ]
+    found = sweep(measure_together, groups, jobs=jobs, label=label)
+    results = dict(zip(chain(*(group.configs for group in groups)), chain(*found), strict=True))
     return [results[config] for config in configs]
+
+
+def _by_views(configs):
+    """Configurations that see the same views together, the shorter trainings first."""
+    groups = defaultdict(list)
+    for config in sorted(configs, key=attrgetter("member", "epochs")):
+        groups[config.data, config.augment, config.batch, config.seed, config.member].append(config)
+    return groups.values()
 
 
 def measure_runs(

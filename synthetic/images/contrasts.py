@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 
@@ -69,10 +69,11 @@ def measure_contrasts(seed: int, *, contrasts, measurement, members: int) -> np.
     -------
     (members, len(contrasts)) array
     """
-    values = [
-        sum(sign * _measure(run, seed, measurement, members)[name] for sign, run, name in contrast.terms)
-        for contrast in contrasts
-    ]
+    runs = with_members(
+        {run: run for contrast in contrasts for _, run, _ in contrast.terms}, members, seed=seed
+    )
+    scores = measure_runs(measurement, runs, label="images")
+    values = [sum(sign * scores[run][name] for sign, run, name in contrast.terms) for contrast in contrasts]
     return np.stack(values, axis=1)
 
 
@@ -102,9 +103,3 @@ def measures_beyond_untrained(contrasts: Iterable[Contrast], measurement, member
     """
     added = tuple(contrast - contrast.untrained() for contrast in contrasts)
     return {"measure": partial(measure_contrasts, contrasts=added, measurement=measurement, members=members)}
-
-
-@cache
-def _measure(run, seed, measurement, members):
-    runs = with_members({"run": run}, members, seed=seed)
-    return measure_runs(measurement, runs, label="images")["run"]

@@ -26,11 +26,8 @@ from neural.training.presets import ENCODERS
 from neural.training.pretraining import PretrainConfig
 from neural.training.schedules import AdamConfig, Alternating, Joint, SlowOptimal, SlowSingle
 
-BASE = PretrainConfig(monitor=2)
-"""SimCLR with an MLP head on digits on photographs, 10 epochs of Adam; the encoder ends with a ReLU.
-
-Every second epoch is monitored for the learning curves; this does not change the training.
-"""
+BASE = PretrainConfig()
+"""SimCLR with an MLP head on digits on photographs, 10 epochs of Adam; the encoder ends with a ReLU."""
 STRENGTH_P_DROP = 0.75
 """Probability of dropping the digit wherever its strength or the weight decay varies."""
 WEAK_STRENGTH = 0.3

@@ -40,6 +40,7 @@ def test_ledger_holds_every_claim_as_declared():
         claim = CLAIMS[entry["id"]]
         for field in FIELDS:
             assert entry[field] == getattr(claim, field), (entry["id"], field)
+        assert (entry["check"], entry["control"]["what"]) == (repr(claim.check), claim.control), entry["id"]
         assert entry["ok"] and entry["verdict"] == claim.expected
         assert entry["seed"] == 0 and set(entry["versions"]) == {"python", *PACKAGES}
 
