@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from notebooks.diagnose.labels import WORTH
 from notebooks.diagnose.moments import Layers
 
 
@@ -57,9 +58,10 @@ def advise(numbers, verdicts, missing, layers: Layers) -> Iterator[str]:
     yield from _advise_layer(verdicts)
     if "random 8" in numbers.get("labels", {}):
         head, chance = numbers["labels"]["after 8"].value, numbers["labels"]["random 8"].value
-        word = "better" if head > chance else "worse"
+        word = "no differently" if abs(head - chance) < WORTH else "better" if head > chance else "worse"
+        than = "from" if word == "no differently" else "than"
         yield (
-            f"With 8 labels the head is read {word} than a random projection of the same width would be "
+            f"With 8 labels the head is read {word} {than} a random projection of the same width "
             f"({head:.1%} against {chance:.1%})."
         )
     failed = sorted(

@@ -12,7 +12,7 @@ LEVEL = 0.95
 MOST_GROUPS = 20
 MOST_CLASSES = 100_000
 RANGE = 1e-9  # variances below this share of the largest one count as none: float32 features carry no more
-_GROUP_BYTES = 1 << 29  # of all groups' matrices of one layer together
+_GROUP_BYTES = 1 << 28  # of all groups' matrices of one layer together
 
 
 @dataclass(frozen=True)
