@@ -46,11 +46,9 @@ from synthetic.store.arrays import stack_results
 KINDS = (LINEAR, "MLP", "MLP, batch norm", "MLP, alternating")
 CONTEXTS = {"linear top": KINDS[:2], "easy": KINDS[:2], "SimSiam": (LINEAR, "MLP, batch norm")}
 """Heads that are compared with no head where something else than the head differs."""
-MONITOR = {"smoke": 1, "quick": 2, "full": 5}
-"""Epochs between two points of the learning curves."""
 PROFILES = {
     profile: {
-        "base": IMAGE_BASE[profile] | {"monitor": MONITOR[profile]},
+        "base": IMAGE_BASE[profile],
         "members": IMAGE_MEMBERS[profile],
         "embed_dim": embed_dim,
         "inner_steps": inner_steps,

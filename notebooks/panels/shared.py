@@ -30,8 +30,8 @@ FEATURE_LOOKS = {
 
 _SMALL = {"batch": 128, "encoder": "small-conv", "scale": 1, "precision": "float32"}
 IMAGE_BASE = {
-    "smoke": {**_SMALL, "epochs": 1, "width": 4, "monitor": 0},
-    "quick": {**_SMALL, "epochs": 10, "width": 16, "monitor": 0},
+    "smoke": {**_SMALL, "epochs": 1, "width": 4, "monitor": 1},
+    "quick": {**_SMALL, "epochs": 10, "width": 16, "monitor": 2},
     "full": {
         "epochs": 60,
         "batch": 256,
@@ -39,10 +39,10 @@ IMAGE_BASE = {
         "width": 32,
         "scale": 2,
         "precision": "bfloat16",
-        "monitor": 0,
+        "monitor": 5,
     },
 }
-"""Run that all image notebooks start from; at "quick" it is `synthetic.images.runs.BASE`, that of the claims."""
+"""Run that all image notebooks start from; at "quick" that of the claims, `synthetic.images.runs.BASE`, monitored."""
 IMAGE_MEMBERS = {"smoke": 2, "quick": 4, "full": 8}
 
 Scores = dict[str, np.ndarray]

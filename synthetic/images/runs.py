@@ -1,7 +1,7 @@
 """The pretraining runs on images by name: each is defined once here, for claims, notebooks and tests.
 
 Equal configurations are trained once (see `synthetic.images.bank`), so whoever takes a run from here shares its
-trained networks with all others.
+trained networks with all others. A run that is monitored for learning curves counts as another one.
 """
 
 from __future__ import annotations
