@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import reprlib
 import typing
 
 import numpy as np
 
 LARGEST_COUNT = 2.0**53  # the largest whole number up to which float64 holds every one
+MOST_LAYERS = 10**6  # of a linear network: every layer has a row of its own in the result
 
 
 class AssumptionError(ValueError):
@@ -157,8 +159,9 @@ def guard(function):
     """Public face of a function of `theory`: it returns numbers, or raises one error that says what is wrong.
 
     Arguments annotated with a class of `theory`, or with bool, must be of that class. Overflow, shapes that do not
-    fit together, matrices that cannot be decomposed and a result that is not a number become a `ValueError` that
-    shows the arguments. Such cases would otherwise end in a warning, in NaN or in an error without a name.
+    fit together, matrices that cannot be decomposed, a result that is not a number and any complaint of a library
+    that names no argument become a `ValueError` that shows the arguments. Such cases would otherwise end in a
+    warning, in NaN or in an error without a name.
     """
     parameters = inspect.signature(function).parameters
     classes: dict[str, tuple] = {}  # filled at the first call, when all modules are loaded
@@ -179,14 +182,22 @@ def guard(function):
                 function, given, f"the numbers are too large, too small or too many ({error})"
             ) from error
         except ValueError as error:
-            if not str(error).startswith(_SHAPE_COMPLAINTS):
+            if isinstance(error, AssumptionError) or names_argument(function, str(error)):
                 raise
-            raise _complaint(function, given, "the shapes do not fit together") from error
+            of_shapes = str(error).startswith(_SHAPE_COMPLAINTS)
+            what = "the shapes do not fit together" if of_shapes else f"the arguments do not fit ({error})"
+            raise _complaint(function, given, what) from error
         if _is_nan(result):
             raise _complaint(function, given, "the result is not a number")
         return result
 
     return guarded
+
+
+def names_argument(function, message: str) -> bool:
+    """Whether a message says which argument of a function, or at least which function, it is about."""
+    names = [function.__name__, *inspect.signature(function).parameters]
+    return bool(re.search(rf"\b({'|'.join(map(re.escape, names))})\b", message))
 
 
 _SHAPE_COMPLAINTS = ("operands could not be broadcast", "shape mismatch", "could not broadcast", "matmul:")

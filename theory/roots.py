@@ -30,10 +30,10 @@ def find_roots(function, low, high, args=(), *, name: str) -> np.ndarray:
     """
     from scipy.optimize.elementwise import find_root  # here, as it takes longer to load than all of `theory`
 
-    low, high = np.broadcast_arrays(np.asarray(low, dtype=float), np.asarray(high, dtype=float))
+    low, high, *args = np.broadcast_arrays(np.asarray(low, dtype=float), np.asarray(high, dtype=float), *args)
     if not low.size:
         return low.copy()
-    found = find_root(function, (low, high), args=args, tolerances=_TO_ROUND_OFF)
+    found = find_root(function, (low, high), args=tuple(args), tolerances=_TO_ROUND_OFF)
     if not np.all(found.success):
         worst = int(np.argmin(found.success))
         problem = (
@@ -41,7 +41,7 @@ def find_roots(function, low, high, args=(), *, name: str) -> np.ndarray:
             if found.status[worst] == _BRACKET_WITHOUT_SIGN_CHANGE
             else f"residual {found.f_x[worst]:.1e}"
         )
-        point = ", ".join(f"{np.broadcast_to(value, low.shape)[worst]:.6g}" for value in args)
+        point = ", ".join(f"{value[worst]:.6g}" for value in args)
         raise ConvergenceError(
             f"{name}: {problem} between {low[worst]:.6g} and {high[worst]:.6g} at parameters ({point})"
         )

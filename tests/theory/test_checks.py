@@ -65,6 +65,8 @@ def test_a_choice_is_one_of_the_words(value):
         (lambda: theory.projector_loss("inner", 1.0, 1.0, (1.0, 1.0), 3), "metric must be a Metric"),
         (lambda: theory.averaging_accuracy(MODEL, [1.0, 1.0], 0, 4, exact=1), "exact must be True or False, got 1"),
         (lambda: theory.averaging_accuracy(MODEL, np.ones((3, 2)), 0, [4, 5]), "averaging_accuracy: the shapes"),
+        (lambda: theory.layer_weights(MODEL, 10**7), "depth must be an integer in 1..1000000, got 10000000"),
+        (lambda: theory.pre_head_weights(MODEL, theory.NoHead(), loss=np.ones(2)), "loss must be one of 'spectral'"),
         (lambda: theory.imbalance(np.full((2, 2), 1e200), np.ones((1, 2))), "imbalance: the numbers are too large"),
     ],
 )  # fmt: skip
@@ -83,6 +85,11 @@ def test_the_guard_turns_nan_and_overflow_into_an_error():
     for function in (_nan, _overflow, _singular):
         with pytest.raises(ValueError, match=f"{function.__name__}: .* got value = 1e\\+300"):
             checks.guard(function)(1e300)
+
+
+def test_a_complaint_of_a_library_gets_the_names_of_the_arguments():
+    with pytest.raises(ValueError, match=r"_too_long: .*Maximum allowed size exceeded.*got value = 1e\+300"):
+        checks.guard(_too_long)(1e300)
 
 
 def test_errors_of_a_function_itself_pass_the_guard():
@@ -105,6 +112,10 @@ def _overflow(value):
 
 def _singular(value):
     return np.linalg.inv(np.zeros((2, 2)))
+
+
+def _too_long(value):
+    return np.arange(value)
 
 
 def _refuse(value):

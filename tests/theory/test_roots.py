@@ -26,3 +26,9 @@ def test_a_bracket_without_a_change_of_sign_is_named():
 def test_a_function_that_is_not_a_number_is_an_error():
     with pytest.raises(ConvergenceError, match="broken"):
         find_roots(lambda x: np.full_like(x, np.nan), 0.0, np.ones(1), name="broken")
+
+
+def test_a_single_bracket_serves_many_equations():
+    np.testing.assert_allclose(find_roots(cube, 0.0, 3.0, (np.array([8.0, 1.0]),), name="cube"), [2.0, 1.0])
+    with pytest.raises(ConvergenceError, match=r"between 0 and 1 .*\(8\)"):
+        find_roots(cube, 0.0, 1.0, (np.array([8.0]),), name="cube")

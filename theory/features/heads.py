@@ -23,7 +23,7 @@ from theory.features.schemes import (
     SparseHead,
     WeightDecay,
 )
-from theory.features.spectral import TIE, layer_weights
+from theory.features.spectral import LOSSES, TIE, layer_weights
 
 __all__ = [
     "EffectiveDimensions",
@@ -263,6 +263,7 @@ def _weights(model, scheme, embed_dim, width, loss, temperature) -> _Both:
     if embed_dim is None:
         embed_dim = scheme.matrix.shape[0] if isinstance(scheme, FrozenHead) else model.num_features
     checks.integer("embed_dim", embed_dim, 1)
+    checks.choice("loss", loss, LOSSES)
     if width is not None:
         checks.integer("width", width, 1)
     return _by_scheme(scheme, _Setting(model, embed_dim, width, loss, temperature))

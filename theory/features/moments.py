@@ -56,7 +56,7 @@ def moment_layer_weights(
     array([[0.729, 0.875],
            [0.55 , 0.777]])
     """
-    depth = checks.integer("depth", depth, 1)
+    depth = checks.integer("depth", depth, 1, checks.MOST_LAYERS)
     gram = spectral_minimizer(cov, cross_cov, len(np.atleast_1d(cov)) if embed_dim is None else embed_dim)
     basis = np.eye(len(gram)) if basis is None else checks.real("basis", basis)
     if basis.ndim != 2 or len(basis) != len(gram) or basis.shape[1] == 0:

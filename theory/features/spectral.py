@@ -173,7 +173,7 @@ def layer_weights(
     array([[1.        , 0.70710678],
            [1.        , 0.5       ]])
     """
-    depth = checks.integer("depth", depth, 1)
+    depth = checks.integer("depth", depth, 1, checks.MOST_LAYERS)
     exponents = np.arange(1, depth + 1)[:, None] / depth
     if checks.choice("loss", loss, LOSSES) == "inner":
         return _info_nce_weights(model, _embed_dim(model, embed_dim), temperature) ** exponents

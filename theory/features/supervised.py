@@ -77,7 +77,7 @@ def supervised_layer_weights(model: FeatureModel, codes, depth: int = 2) -> np.n
     codes = checks.real("codes", codes)
     if codes.ndim != 2 or codes.shape[1] != model.num_features:
         raise ValueError(f"codes must have shape (q, {model.num_features}), got {codes.shape}")
-    depth = checks.integer("depth", depth, 1)
+    depth = checks.integer("depth", depth, 1, checks.MOST_LAYERS)
     network = codes * ((1 - model.alpha) * model.phi / model.variance)
     _, values, directions = np.linalg.svd(network, full_matrices=False)
     exponents = np.arange(1, depth + 1) / depth

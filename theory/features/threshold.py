@@ -156,7 +156,9 @@ def thresholded_path(phi, w1, w2, b, times, *, retention=0.0, rtol: float = 1e-1
     if b.ndim:
         b = _per_feature("b", b, phi)
     times = np.atleast_1d(checks.in_range("times", times, 0.0))
-    if times.ndim > 1 or np.any(np.diff(times) <= 0):
+    if times.ndim > 1 or not times.size:
+        raise ValueError(f"times must be a time or a list of times, got shape {times.shape}")
+    if np.any(np.diff(times) <= 0):
         raise ValueError(f"times must increase, got {checks.show(times)}")
     start = np.concatenate([w1, w2, np.atleast_1d(b)])
     rows = _integrate(_Flow(phi, retention, b.ndim == 0), start, times, rtol)
@@ -183,7 +185,9 @@ class _Flow(NamedTuple):
 
 def _integrate(flow, state, times, rtol):
     """States at `times`; a threshold that reaches 0 is held there as long as it is pulled down."""
-    first, rows, now = 2 * flow.phi.size, [], 0.0
+    first, rows, now = 2 * flow.phi.size, [state] if times[0] == 0 else [], 0.0
+    if len(rows) == times.size:
+        return np.array(rows)
     for _ in range(_MOST_SEGMENTS):
         held = (state[first:] <= 0) & (flow.velocity(state)[first:] <= _NO_PULL)
         solution = scipy.integrate.solve_ivp(

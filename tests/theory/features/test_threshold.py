@@ -109,3 +109,14 @@ def test_bad_input_is_refused(arguments, message):
         theory.thresholded_limit(1.0, retention=1.5)
     with pytest.raises(ValueError, match="times must increase"):
         theory.thresholded_path([1.0], 1.0, 1.0, 0.0, [1.0, 0.5])
+
+
+def test_the_start_is_the_path_at_time_0():
+    path = theory.thresholded_path([1.0, 2.0], 0.0, 1.0, 0.5, 0.0)
+    assert path.w1.tolist() == [[0.0, 0.0]] and path.w2.tolist() == [[1.0, 1.0]] and path.b.tolist() == [0.5]
+    longer = theory.thresholded_path([1.0, 2.0], 0.9, 1.0, 0.5, [0.0, 1.0])
+    assert longer.w1.shape == (2, 2) and longer.w1[0].tolist() == [0.9, 0.9]
+    later = theory.thresholded_path([1.0, 2.0], 0.9, 1.0, 0.5, 1.0)
+    np.testing.assert_allclose(longer.w1[1], later.w1[0], rtol=1e-7)
+    with pytest.raises(ValueError, match="times must be a time or a list of times"):
+        theory.thresholded_path([1.0], 0.5, 1.0, 0.1, [])

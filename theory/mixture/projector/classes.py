@@ -19,6 +19,8 @@ LOSSES = ("spectral", "inner", "euclidean")
 _STEP = 0.25  # of the integral for the logarithm of the sum
 # e^-30 is left below, exp(-e^6) above, 7.5 standard deviations of a score.
 _BELOW, _ABOVE, _REACH = 30.0, 6.0, 7.5
+_LARGEST_EXPONENT = 700.0  # e^-e^700 is 0 as well
+_HIGHEST_SCORE = 1e5  # bounds the memory of the integral to about 400 MB
 _BEYOND = 1.001  # the bracket ends this factor beyond the root without signal
 _TOLERANCE = 1e-9  # of the minimiser, which a flat minimum defines to about 1e-8
 
@@ -165,8 +167,13 @@ def _log_sum(scale, r, v, classes):
     """E log sum_k exp(scale x_k), x_1 ~ N(r, v), the others N(0, v)."""
     spread = np.array([scale * np.sqrt(v)])
     high = np.log(classes) + scale * r + _REACH * spread[0]
+    if high > _HIGHEST_SCORE:
+        raise ValueError(
+            f"signal_norm and sigma must be smaller: signal_norm = {r:g} and sigma = {np.sqrt(v - 1):g} make scores "
+            f"of {high:.3g}, and the integral is computed up to {_HIGHEST_SCORE:g}"
+        )
     w = np.arange(-high - _BELOW, _ABOVE + _REACH * spread[0], _STEP)
     own, other = (mass_lost(w[:, None] + shift, spread)[:, 0] for shift in (scale * r, 0.0))
     with np.errstate(divide="ignore"):
         kept = np.log1p(-own) + (classes - 1) * np.log1p(-other)
-    return np.sum(np.expm1(-np.exp(w)) - np.expm1(kept)) * _STEP
+    return np.sum(np.expm1(-np.exp(np.minimum(w, _LARGEST_EXPONENT))) - np.expm1(kept)) * _STEP

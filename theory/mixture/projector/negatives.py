@@ -22,6 +22,8 @@ _NORM_NODES = 8  # Gauss-Laguerre, for the squared norm of its noise
 _NEGLIGIBLE = 1e-10  # share of a node that may be left out
 _REACH = 6.5  # standard deviations by which a score may exceed its mean: P(G > 6.5) = 4e-11
 _BELOW, _ABOVE = 28.0, 6.0  # e^-28 = 7e-13 of the integrand is left below, exp(-e^6) above
+_HIGHEST_SCORE = 1000.0  # a larger one would take seconds for one value of the loss
+_POINTS_AT_ONCE = 256  # bounds the memory
 _LARGEST_EXPONENT = 300.0  # exp(-e^300) is 0, and e^300 is still a float
 _NORMAL, _NORMAL_STEP = np.linspace(-7.5, 7.5, 37, retstep=True)
 _NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2) * _NORMAL_STEP / np.sqrt(2 * np.pi)
@@ -103,7 +105,7 @@ def _minimiser(r, v, dim, negatives, a, b):
         lambda logs: _loss(r, v, dim, negatives, *np.exp(logs)),
         np.log([a, b]),
         method="Nelder-Mead",
-        options={"xatol": 1e-4, "fatol": 1e-12, "maxiter": 300},
+        options={"xatol": 1e-4, "fatol": 1e-9, "maxiter": 300},
     )
     if not found.success:
         raise ConvergenceError(
@@ -115,9 +117,9 @@ def _minimiser(r, v, dim, negatives, a, b):
 
 def _loss(r, v, dim, negatives, a, b):
     normal, weight = np.polynomial.hermite_e.hermegauss(_ANCHOR_NODES)
-    half, share = scipy.special.roots_genlaguerre(_NORM_NODES, (dim - 1) / 2 - 1)
+    half, share = _gamma_nodes((dim - 1) / 2)
     anchor, squared = (g.ravel() for g in np.meshgrid(r + np.sqrt(v) * normal, 2 * v * half, indexing="ij"))
-    weights = np.outer(weight / weight.sum(), share / share.sum()).ravel()
+    weights = np.outer(weight / weight.sum(), share).ravel()
     anchor, squared, weights = (g[weights > _NEGLIGIBLE] for g in (anchor, squared, weights))
     weights = weights / weights.sum()
     power = a**2 * anchor**2 + b**2 * squared
@@ -125,13 +127,29 @@ def _loss(r, v, dim, negatives, a, b):
     spread, positive_spread = np.sqrt(v * power), np.sqrt((v - 1 / v) * power)
     shift = a * r * anchor
     high = np.log(negatives + 1) + np.max(np.maximum(mean, np.abs(shift)) + _REACH * spread)
+    if high > _HIGHEST_SCORE:
+        raise ValueError(
+            f"signal_norm, sigma, dim and metric must be smaller: they make scores of {high:.3g}, and the integral is "
+            f"computed up to {_HIGHEST_SCORE:g}"
+        )
     w = np.arange(-high - _BELOW, _ABOVE + np.max(7 * spread), _STEP)
-    one = w[:, None]
-    lost = 0.5 * (mass_lost(one + shift, spread) + mass_lost(one - shift, spread))
-    with np.errstate(divide="ignore"):
-        kept = negatives * np.log1p(-lost) + np.log1p(-mass_lost(one + mean, positive_spread))
-    log_sum = np.sum((-np.expm1(kept)) @ weights + np.expm1(-np.exp(w))) * _STEP
+    log_sum = 0.0
+    for first in range(0, w.size, _POINTS_AT_ONCE):
+        part = w[first : first + _POINTS_AT_ONCE]
+        one = part[:, None]
+        lost = 0.5 * (mass_lost(one + shift, spread) + mass_lost(one - shift, spread))
+        with np.errstate(divide="ignore"):
+            kept = negatives * np.log1p(-lost) + np.log1p(-mass_lost(one + mean, positive_spread))
+        none_left = np.expm1(-np.exp(np.minimum(part, _LARGEST_EXPONENT)))
+        log_sum += np.sum((-np.expm1(kept)) @ weights + none_left) * _STEP
     return float(log_sum - np.log(negatives + 1) - a * (1 + r**2) - (dim - 1) * b)
+
+
+def _gamma_nodes(shape):
+    """Gauss nodes and weights, of sum 1, of the Gamma law of this shape; SciPy's own overflow above a shape of 171."""
+    k = np.arange(_NORM_NODES)
+    nodes, vectors = scipy.linalg.eigh_tridiagonal(2 * k + shape, np.sqrt(k * (k + shape - 1))[1:])
+    return nodes, vectors[0] ** 2
 
 
 def mass_lost(level, spread):

@@ -125,3 +125,11 @@ def test_bad_input_is_named():
         theory.contrast_gain(1.0, 1.0, 3, means="corners")
     with pytest.raises(theory.AssumptionError, match="sigma must be > 0"):
         theory.contrast_gain(1.0, 0.0, 3, loss="euclidean")
+
+
+def test_large_signals_are_right_or_refused():
+    found = theory.contrast_gain([50.0, 200.0], 0.5, 2, means="simplex")
+    np.testing.assert_allclose(found, theory.projector_gain("inner", [50.0, 200.0], 0.5), rtol=1e-5)
+    assert theory.contrast_gain(200.0, 0.5, 15) == pytest.approx(0.022570, abs=2e-6)
+    with pytest.raises(ValueError, match="signal_norm and sigma must be smaller"):
+        theory.contrast_gain(1e12, 2.0, 3)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import roots_genlaguerre
 
 import theory
+from theory.mixture.projector.negatives import _gamma_nodes
 
 METRIC = theory.Metric(0.25, 0.3)
 
@@ -56,3 +58,27 @@ def test_bad_input_is_named():
         theory.finite_negatives_loss(1.0, 1.0, 5, 0, METRIC)
     with pytest.raises(ValueError, match="metric.noise"):
         theory.finite_negatives_loss(1.0, 1.0, 5, 3, theory.Metric(0.1, 0.0))
+    with pytest.raises(ValueError, match="signal_norm, sigma, dim and metric must be smaller"):
+        theory.finite_negatives_loss(0.8, 10.0, 5, 4, METRIC)
+    with pytest.raises(ValueError, match="signal_norm, sigma, dim and metric must be smaller"):
+        theory.finite_negatives_loss(1e6, 10.0, 5, 4, METRIC)
+
+
+@pytest.mark.parametrize("shape", [0.5, 40.0, 250.0, 1e6])
+def test_nodes_of_the_gamma_law_have_its_moments(shape):
+    nodes, weights = _gamma_nodes(shape)
+    assert weights.sum() == pytest.approx(1, abs=1e-12)
+    mean = weights @ nodes
+    assert mean == pytest.approx(shape, rel=1e-12)
+    assert weights @ (nodes - mean) ** 2 == pytest.approx(shape, rel=1e-9)
+    if shape < 171:
+        known, share = roots_genlaguerre(nodes.size, shape - 1)
+        np.testing.assert_allclose(nodes, known, rtol=1e-11)
+        np.testing.assert_allclose(weights, share / share.sum(), rtol=1e-8)
+
+
+def test_many_dimensions_have_a_loss_near_that_of_few():
+    losses = [
+        theory.finite_negatives_loss(2.0, 0.3, dim, 3, theory.Metric(0.3, 1 / dim)) for dim in (300, 400)
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=2e-3) and losses[0] != losses[1]
