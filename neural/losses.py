@@ -3,6 +3,9 @@
 Every loss takes an optional leading member axis and returns one value per member. Losses that scale embeddings to
 unit length treat an embedding of zeros as one that has no direction: its cosine with every other is 0, and no
 gradient flows into it.
+
+Shapes, types and parameters are checked. The entries of embeddings are not, because that would keep a graphics card
+waiting in every step: embeddings that are not finite, or whose products overflow, have a loss that is not finite.
 """
 
 from typing import Literal
@@ -85,7 +88,7 @@ def info_nce(z1: Tensor, z2: Tensor, temperature: float | Tensor, similarity: Si
     """
     _check_pair(z1, z2)
     check_choice("similarity", similarity, ("inner", "cosine", "euclidean"))
-    scale = _inverse_temperature(temperature)
+    scale = _inverse_temperature(temperature, z1)
     if similarity == "cosine":
         z1, z2 = _to_unit_length(z1), _to_unit_length(z2)
     logits = z1 @ z2.mT
@@ -164,8 +167,11 @@ def supervised_contrastive(z: Tensor, labels: Tensor, temperature: float | Tenso
     -----
     Source: paper (Khosla et al., 2020, the equation of L_out).
     """
-    if z.ndim < 2 or z.shape[-2] < 2:
-        raise ValueError(f"z must have shape (..., B, p) with B >= 2, got {tuple(z.shape)}")
+    _check_embeddings("z", z)
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
+        raise ValueError(
+            f"labels must be a tensor of integers, got {getattr(labels, 'dtype', type(labels).__name__)}"
+        )
     if labels.shape not in (z.shape[-2:-1], z.shape[:-1]):
         raise ValueError(f"labels must have shape {tuple(z.shape[:-1])}, got {tuple(labels.shape)}")
     itself = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)
@@ -203,7 +209,7 @@ def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:
     -----
     Source: paper (SimSiam, Chen and He, 2021, equations 1 and 3).
     """
-    _check_pair(prediction, target)
+    _check_pair(prediction, target, ("prediction", "target"))
     return -(_to_unit_length(prediction) * _to_unit_length(target.detach())).sum(-1).mean(-1)
 
 
@@ -240,6 +246,7 @@ def barlow_twins(z1: Tensor, z2: Tensor, trade_off: float = 0.005, *, eps: float
     """
     _check_pair(z1, z2)
     check_not_negative("trade_off", trade_off)
+    check_positive("eps", eps)
     correlation = _standardise(z1, eps).mT @ _standardise(z2, eps) / z1.shape[-2]
     diagonal = correlation.diagonal(dim1=-2, dim2=-1)
     return (1 - diagonal).square().sum(-1) + trade_off * _off_diagonal_energy(correlation)
@@ -292,6 +299,8 @@ def vicreg(
     _check_pair(z1, z2)
     for name, weight in (("invariance", invariance), ("variance", variance), ("covariance", covariance)):
         check_not_negative(name, weight)
+    check_positive("target_std", target_std)
+    check_positive("eps", eps)
     loss = invariance * (z1 - z2).square().mean((-2, -1))
     for z in (z1, z2):
         centred = z - z.mean(-2, keepdim=True)
@@ -309,7 +318,7 @@ def _cosine_logits(z: Tensor, temperature: float | Tensor) -> Tensor:
     """
     z = _to_unit_length(z)
     itself = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)
-    return (z @ z.mT * _inverse_temperature(temperature)).masked_fill(itself, -torch.inf)
+    return (z @ z.mT * _inverse_temperature(temperature, z)).masked_fill(itself, -torch.inf)
 
 
 def _to_unit_length(z: Tensor) -> Tensor:
@@ -319,13 +328,22 @@ def _to_unit_length(z: Tensor) -> Tensor:
     return (z / length.masked_fill(zero, 1)).masked_fill(zero, 0)
 
 
-def _inverse_temperature(temperature: float | Tensor) -> float | Tensor:
-    if isinstance(temperature, Tensor):
-        if not bool(((temperature > 0) & (temperature < torch.inf)).all()):
-            raise ValueError(f"temperature must be > 0 and finite, got {temperature.tolist()}")
-        return (1 / temperature)[..., None, None]
-    check_positive("temperature", temperature)
-    return 1 / temperature
+def _inverse_temperature(temperature: float | Tensor, z: Tensor) -> float | Tensor:
+    """1 / temperature, which has to be a number of the embeddings' type: else a cosine of 0 would become NaN."""
+    most = torch.finfo(z.dtype).max
+    if not isinstance(temperature, Tensor):
+        check_positive("temperature", temperature)
+        if temperature * most <= 1:
+            raise ValueError(f"temperature must be above {1 / most:.1e} for {z.dtype}, got {temperature}")
+        return 1 / float(temperature)
+    if temperature.shape not in ((), z.shape[:-2]) or temperature.is_complex():
+        raise ValueError(
+            f"temperature must have shape () or {tuple(z.shape[:-2])}, one for each member, got "
+            f"{tuple(temperature.shape)} {temperature.dtype}"
+        )
+    if not bool(((temperature > 1 / most) & (temperature < torch.inf)).all()):
+        raise ValueError(f"temperature must be > 0 and finite, got {temperature.tolist()}")
+    return (1 / temperature)[..., None, None]
 
 
 def _standardise(z: Tensor, eps: float) -> Tensor:
@@ -338,9 +356,20 @@ def _off_diagonal_energy(matrix: Tensor) -> Tensor:
     return matrix.masked_fill(itself, 0).square().sum((-2, -1))
 
 
-def _check_pair(z1: Tensor, z2: Tensor) -> None:
-    if z1.shape != z2.shape or z1.ndim < 2 or z1.shape[-2] < 2:
+def _check_pair(z1: Tensor, z2: Tensor, names: tuple[str, str] = ("z1", "z2")) -> None:
+    for name, z in zip(names, (z1, z2), strict=True):
+        _check_embeddings(name, z)
+    if z1.shape != z2.shape or z1.dtype != z2.dtype:
         raise ValueError(
-            "both views must have the same shape (..., B, p) with B >= 2, "
-            f"got {tuple(z1.shape)} and {tuple(z2.shape)}"
+            f"{names[0]} and {names[1]} must have the same shape and type, "
+            f"got {tuple(z1.shape)} {z1.dtype} and {tuple(z2.shape)} {z2.dtype}"
         )
+
+
+def _check_embeddings(name: str, z: Tensor) -> None:
+    if not isinstance(z, Tensor) or not z.is_floating_point() or z.layout != torch.strided:
+        raise ValueError(
+            f"{name} must be a dense tensor of floats, got {getattr(z, 'dtype', type(z).__name__)}"
+        )
+    if z.ndim < 2 or z.shape[-2] < 2 or not z.shape[-1]:
+        raise ValueError(f"{name} must have shape (..., B, p) with B >= 2 and p >= 1, got {tuple(z.shape)}")

@@ -4,6 +4,8 @@ A probe is fitted on the training features only and returns its accuracy, the fr
 features come from the network in evaluation mode, one row per image, without augmentation.
 """
 
+from reprlib import repr as brief
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -14,8 +16,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import skip_init
 
-from neural.checks import check_integer, check_positive
-from neural.measures.spectra import as_array
+from neural.checks import check_instance, check_integer, check_not_negative, check_positive
+from neural.measures.spectra import as_array, as_finite
 from neural.models.encoders import initialise
 
 
@@ -96,6 +98,9 @@ def adam_probe(
     """
     for name, count in (("epochs", epochs), ("batch", batch)):
         check_integer(name, count, 1)
+    check_positive("lr", lr)
+    check_not_negative("weight_decay", weight_decay)
+    check_instance("generator", generator, torch.Generator)
     train_x, train_y, test_x, test_y = _checked(train_x, train_y, test_x, test_y)
     classes, labels = np.unique(train_y, return_inverse=True)
     x, y = torch.from_numpy(train_x).float(), torch.from_numpy(labels)
@@ -136,8 +141,7 @@ def knn_probe(train_x, train_y, test_x, test_y, *, k: int = 20) -> float:
         As for `linear_probe`, and for k out of range.
     """
     data = _checked(train_x, train_y, test_x, test_y)
-    if not 1 <= k <= len(data[0]):
-        raise ValueError(f"k must be in [1, {len(data[0])}] (number of training points), got {k}")
+    check_integer("k", k, 1, len(data[0]), "number of training points")
     return _accuracy(KNeighborsClassifier(n_neighbors=k, metric="cosine", algorithm="brute"), *data)
 
 
@@ -170,8 +174,8 @@ def few_shot_probe(train_x, train_y, test_x, test_y, *, per_class: int, rng, dra
     train_x, train_y, test_x, test_y = _checked(train_x, train_y, test_x, test_y)
     members = [np.flatnonzero(train_y == label) for label in np.unique(train_y)]
     smallest = min(map(len, members))
-    if not 1 <= per_class <= smallest:
-        raise ValueError(f"per_class must be in [1, {smallest}] (smallest class), got {per_class}")
+    check_instance("rng", rng, np.random.Generator)
+    check_integer("per_class", per_class, 1, smallest, "smallest class")
     classes, train_x, test_x = np.unique(train_y), _unit(train_x), _unit(test_x)
     check_integer("draws", draws, 1)
     correct = []
@@ -226,7 +230,8 @@ def group_probe(
     train_x, train_y, test_x, test_y = _checked(train_x, train_y, test_x, test_y)
     check_integer("draws", draws, 1)
     check_positive("C", C)
-    train_group, test_group = as_array(train_group), as_array(test_group)
+    check_instance("rng", rng, np.random.Generator)
+    train_group, test_group = _labels("train_group", train_group), _labels("test_group", test_group)
     for name, group, y in (("train_group", train_group, train_y), ("test_group", test_group, test_y)):
         if group.shape != y.shape:
             raise ValueError(f"{name} must have one group per label, shape {y.shape}, got {group.shape}")
@@ -236,8 +241,7 @@ def group_probe(
         raise ValueError(f"train_group and test_group must hold the same groups, but one alone holds {only}")
     members = [np.flatnonzero(train_group == group) for group in groups]
     smallest = min(map(len, members))
-    if not 1 <= per_group <= smallest:
-        raise ValueError(f"per_group must be in [1, {smallest}] (smallest group), got {per_group}")
+    check_integer("per_group", per_group, 1, smallest, "smallest group")
     accuracies = []
     for _ in range(draws):
         chosen = np.concatenate([rng.choice(group, per_group, replace=False) for group in members])
@@ -256,20 +260,34 @@ def _accuracy(classifier, train_x, train_y, test_x, test_y) -> float:
     return float(np.mean(classifier.fit(train_x, train_y).predict(test_x) == test_y))
 
 
+def _labels(name: str, values) -> np.ndarray:
+    """Labels: whole numbers, or texts."""
+    try:
+        array = as_array(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        array = np.array(None)
+    whole = array.dtype.kind in "iubUS" or (array.dtype.kind == "f" and bool(np.all(array % 1 == 0)))
+    if not whole:
+        raise ValueError(f"{name} must hold whole numbers or texts, got {brief(values)}")
+    return array
+
+
 def _checked(train_x, train_y, test_x, test_y) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    train_x, test_x = (as_array(x).astype(np.float64) for x in (train_x, test_x))
-    train_y, test_y = as_array(train_y), as_array(test_y)
+    train_x, test_x = (
+        as_finite(name, x).astype(np.float64) for name, x in (("train_x", train_x), ("test_x", test_x))
+    )
+    train_y, test_y = _labels("train_y", train_y), _labels("test_y", test_y)
     for name, x, y in (("train", train_x, train_y), ("test", test_x, test_y)):
         if x.ndim != 2 or y.shape != x.shape[:1] or not len(x):
             raise ValueError(
                 f"{name}_x must be (n, p) and {name}_y (n,) with n >= 1, got shapes {x.shape} and {y.shape}"
             )
-        if not np.isfinite(x).all():
-            raise ValueError(
-                f"{name}_x must be finite, got {np.count_nonzero(~np.isfinite(x))} non-finite values"
-            )
     if train_x.shape[1] != test_x.shape[1]:
         raise ValueError(f"test_x must have {train_x.shape[1]} columns like train_x, got {test_x.shape[1]}")
+    if (train_y.dtype.kind in "US") != (test_y.dtype.kind in "US"):
+        raise ValueError(
+            f"test_y must hold labels of one kind with train_y, got {test_y.dtype} and {train_y.dtype}"
+        )
     missing = np.setdiff1d(test_y, train_y)
     if len(missing):
         raise ValueError(f"test_y must hold labels that occur in train_y, got also {missing.tolist()}")

@@ -1,11 +1,15 @@
 """Spectra and ranks of representations."""
 
+from reprlib import repr as brief
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from neural.checks import check_not_negative
+
+_LARGEST = 1e150  # the square of a larger number may overflow
 _ROUND_OFF = (
     16  # units in the last place by which equal features may differ after a sum of some hundred terms
 )
@@ -28,6 +32,39 @@ def as_array(values: Any) -> np.ndarray:
         values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
     array = np.asarray(values)
     return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def as_finite(name: str, values: Any) -> np.ndarray:
+    """Numpy array of real numbers whose squares float64 can hold; booleans count as 0 and 1.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    values : array_like or torch.Tensor
+
+    Raises
+    ------
+    ValueError
+        If the values are no real numbers, or one is not finite or above 1e150 in size.
+    """
+    try:
+        array = as_array(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # ragged lists, sparse tensors
+        array = np.array(None)
+    if array.dtype.kind not in "fiub" or isinstance(values, np.ma.MaskedArray):
+        raise ValueError(f"{name} must be an array of real numbers, got {brief(values)}")
+    if array.dtype not in (np.float32, np.float64):
+        with np.errstate(over="ignore"):  # of extended precision; what overflows is refused below
+            array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} must be finite, got {np.count_nonzero(~np.isfinite(array))} non-finite values"
+        )
+    largest = float(np.abs(array).max(initial=0))
+    if largest > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {largest:g}")
+    return array
 
 
 def centre(z: ArrayLike) -> np.ndarray:
@@ -104,8 +141,8 @@ def numerical_rank(z: ArrayLike, tol: float | None = None) -> int:
     ValueError
         If z is not a finite matrix or tol is negative.
     """
-    if tol is not None and not tol >= 0:
-        raise ValueError(f"tol must be >= 0, got {tol}")
+    if tol is not None:
+        check_not_negative("tol", tol)
     return int(np.linalg.matrix_rank(_matrix(z), tol=tol))
 
 
@@ -152,9 +189,9 @@ def participation_ratio(eigenvalues: ArrayLike) -> float:
     ValueError
         If eigenvalues is not a finite non-negative vector.
     """
-    values = np.asarray(eigenvalues, dtype=np.float64)
-    if values.ndim != 1 or not values.size or not np.all(np.isfinite(values)) or np.any(values < 0):
-        raise ValueError(f"eigenvalues must be a finite vector >= 0, got {eigenvalues!r}")
+    values = as_finite("eigenvalues", eigenvalues).astype(np.float64)
+    if values.ndim != 1 or not values.size or np.any(values < 0):
+        raise ValueError(f"eigenvalues must be a finite vector >= 0, got {brief(eigenvalues)}")
     if not values.any():
         return 0.0
     shares = values / values.max()
@@ -183,13 +220,9 @@ def stable_rank(z: ArrayLike) -> float:
 
 
 def _matrix(z: ArrayLike) -> np.ndarray:
-    rows = as_array(z)
+    rows = as_finite("z", z)
     if rows.ndim != 2 or rows.size == 0:
         raise ValueError(f"z must be a non-empty (n, p) matrix, got shape {rows.shape}")
-    if not np.issubdtype(rows.dtype, np.floating):
-        rows = rows.astype(np.float64)
-    if not np.all(np.isfinite(rows)):
-        raise ValueError("z must be finite, got NaN or infinite entries")
     return rows
 
 

@@ -6,7 +6,6 @@ as many calls.
 """
 
 import inspect
-import warnings
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import theory
+from tests.fuzz import MOST_SECONDS, call, numbers
 
 FUNCTIONS = [name for name in theory.__all__ if inspect.isfunction(getattr(theory, name))]
 MODEL = theory.FeatureModel(phi=[1.0, 2.0, 0.5], alpha=[0.5, 0.1, 0.2], sigma=0.3, dim=4)
@@ -81,12 +81,78 @@ SPECIAL = {  # where a name means something else than in the other functions
     "thresholded_path": {"times": [0.0, 0.5]},
 }
 SLOW = {
-    "finite_negatives_metric",
-    "finite_negatives_loss",
-    "thresholded_path",
-    "contrast_gain",
-    "reversal_onset",
+    "finite_negatives_metric": 20.0,
+    "thresholded_path": 10.0,
+}  # most seconds for each number of the result
+INFINITE = {
+    "barlow_twins_gain": "all outputs hold the signal alone from n = p on",
+    "vicreg_gain": "all outputs hold the signal alone from n = p on",
+    "optimal_penalty": "averaging, the limit of a large penalty, is best",
 }
+
+
+K = MODEL.num_features
+
+
+def rows(arguments):
+    """One row of feature weights after each layer."""
+    return int(arguments.get("depth", 2)), K
+
+
+def over_time(arguments):
+    """Feature weights at every time."""
+    return *np.shape(arguments["times"]), K
+
+
+def leading(name, *others):
+    """All axes of an argument but the last, with all those of others."""
+    return lambda arguments: np.broadcast_shapes(
+        np.shape(arguments[name])[:-1], *(np.shape(arguments[other]) for other in others)
+    )
+
+
+def of_path(arguments):
+    features, times = np.size(arguments["phi"]), np.size(arguments["times"])
+    return [(times, features), (times,)]
+
+
+SHAPES = {  # in all other functions all numbers broadcast against each other
+    **dict.fromkeys(["batch_imbalance", "drop_penalty", "half_time", "penalised_weights"], lambda _: (K,)),
+    **dict.fromkeys(["post_head_weights", "pre_head_weights"], lambda _: (K,)),
+    **dict.fromkeys(
+        ["before_head_advantage", "before_head_boundary", "best_depth", "best_layer"], lambda _: ()
+    ),
+    **dict.fromkeys(["drop_strength", "effective_dimensions", "inner_steps_ratio"], lambda _: ()),
+    **dict.fromkeys(
+        ["null_space_energy", "spectral_loss", "spectral_minimum", "thresholded_limit"], lambda _: ()
+    ),
+    **dict.fromkeys(["layer_weights", "supervised_layer_weights"], rows),
+    "averaging_accuracy": leading("weights", "n"),
+    "averaging_crossings": lambda _: [(count,) for count in range(20)],
+    "class_pair_model": lambda _: [(K,), ()],
+    "collapse_asymptote": lambda arguments: (np.size(arguments["times"]), 2),
+    "frozen_head_encoder": lambda arguments: np.shape(arguments["start"]),
+    "decayed_imbalance": lambda arguments: np.shape(arguments["start"]),
+    "imbalance": lambda arguments: 2 * np.shape(arguments["encoder"])[:1],
+    "learning_curve": over_time,
+    "moment_accuracy": leading("mean", "n"),
+    "moment_layer_weights": lambda arguments: (arguments.get("depth", 2), np.shape(arguments["cov"])[-1]),
+    "sample_complexity": leading("weights"),
+    "spectral_minimizer": lambda arguments: np.shape(arguments["cov"]),
+    "spectrum_accuracy": lambda arguments: np.broadcast_shapes(
+        *(np.shape(arguments[name])[:-1] for name in ("strengths", "gains", "shares")),
+        *(np.shape(arguments[name]) for name in ("sample_ratio", "penalty")),
+    ),
+    "spiked_accuracy": lambda arguments: np.broadcast_shapes(
+        *(np.shape(arguments[name])[:-1] for name in ("strengths", "kappas")),
+        *(np.shape(arguments[name]) for name in ("sample_ratio", "penalty")),
+    ),
+    "anisotropic_metric": lambda arguments: np.shape(arguments["noise_cov"]),
+    "thresholded_path": of_path,
+    "view_moments": lambda arguments: 2 * np.shape(arguments["x1"])[-1:],
+}
+
+
 NUMBERS = st.one_of(st.floats(0.01, 3.0), st.integers(1, 6), st.sampled_from([0.0, 0.5, 1.0, -0.5]))
 EXTREME = st.sampled_from(
     [
@@ -114,7 +180,7 @@ CONTAINERS = [
     lambda value: np.asarray(value)[None],
     lambda value: np.stack([value, value]),
     lambda value: np.asarray(value)[..., None][:0],
-    lambda value: np.ones((2, 3, 5)) * np.mean(value),
+    lambda value: np.ones((2, 1, 3)) * np.mean(value),
     lambda value: np.ravel(value)[:1],
 ]
 NO_NUMBERS = [
@@ -190,52 +256,65 @@ def calls(draw, name):
     return arguments
 
 
-def holds_nan(result):
-    if isinstance(result, tuple):
-        return any(map(holds_nan, result))
-    if hasattr(result, "__dataclass_fields__"):
-        return any(holds_nan(getattr(result, field)) for field in result.__dataclass_fields__)
-    return isinstance(result, float | np.ndarray) and bool(np.isnan(result).any())
+def check_result(name, arguments, result):
+    """A result holds no NaN, infinity only where its documentation says so, and has its shape."""
+    arrays = numbers(result)
+    assert not any(np.isnan(array).any() for array in arrays)
+    assert name in INFINITE or not any(np.isinf(array).any() for array in arrays)
+    expected = SHAPES.get(name, broadcast_shape)(arguments)
+    shapes = {array.shape for array in arrays}
+    assert shapes <= set(expected) if isinstance(expected, list) else shapes == {expected}
+
+
+def broadcast_shape(arguments):
+    """Shape of all numbers among the arguments together, those of a metric included."""
+    shapes = []
+    for value in arguments.values():
+        if isinstance(value, theory.Metric):
+            shapes += [np.shape(value.signal), np.shape(value.noise)]
+        elif value is not None and not isinstance(value, str):
+            shapes.append(np.shape(value))
+    return np.broadcast_shapes(*shapes)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_ordinary_call_has_a_result(name):
-    assert getattr(theory, name)(**ordinary(name)) is not None
+    result = call(getattr(theory, name), ordinary(name))
+    assert result is not None
+    check_result(name, ordinary(name), result)
 
 
-def check_calls(name, count):
-    function = getattr(theory, name)
-    named = [*inspect.signature(function).parameters, name]
-
+def check_calls(name, count, measure_memory=False):
     @settings(max_examples=count, suppress_health_check=list(HealthCheck))
     @given(calls(name))
     def run(arguments):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            try:
-                result = function(**arguments)
-            except theory.ConvergenceError:
-                return
-            except ValueError as error:
-                message = str(error)
-                assert any(word in message for word in named) or isinstance(error, theory.AssumptionError), (
-                    message
-                )
-                return
-        assert not holds_nan(result)
+        result = call(
+            getattr(theory, name),
+            arguments,
+            measure_memory=measure_memory,
+            seconds=SLOW.get(name, MOST_SECONDS),
+        )
+        if result is not None:
+            check_result(name, arguments, result)
 
     run()
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in SLOW])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_random_calls_give_a_number_or_a_clear_error(name):
-    check_calls(name, 25)
+    check_calls(name, 4 if name in SLOW else 25)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_many_random_calls_give_a_number_or_a_clear_error(name):
-    check_calls(name, 1250)
+    check_calls(name, 100 if name in SLOW else 1250)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_random_calls_take_little_memory(name):
+    check_calls(name, 4 if name in SLOW else 50, measure_memory=True)
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=range(len(NO_NUMBERS)))

@@ -86,6 +86,8 @@ GOOD = {
         ({"train_y": [0, 1]}, r"train_x must be \(n, p\) and train_y \(n,\)"),
         ({"test_x": np.ones(3)}, r"test_x must be \(n, p\) and test_y \(n,\)"),
         ({"test_x": np.ones((3, 5))}, "test_x must have 2 columns like train_x, got 5"),
+        ({"train_y": [0.5] * 3 + [1.5] * 3}, "train_y must hold whole numbers or texts"),
+        ({"train_x": np.full((6, 2), 1e200)}, "train_x must be at most 1e\\+150 in size"),
         ({"train_x": np.full((6, 2), np.nan)}, "train_x must be finite, got 12 non-finite values"),
         ({"test_x": np.ones((0, 2)), "test_y": []}, "with n >= 1"),
     ],
@@ -100,7 +102,9 @@ def test_bad_settings_are_refused():
         linear_probe(**GOOD, C=0)
     with pytest.raises(ValueError, match="max_iter must be an integer >= 1, got 0"):
         linear_probe(**GOOD, max_iter=0)
-    with pytest.raises(ValueError, match=r"k must be in \[1, 6\] \(number of training points\), got 20"):
+    with pytest.raises(
+        ValueError, match=r"k must be an integer in \[1, 6\] \(number of training points\), got 20"
+    ):
         knn_probe(**GOOD)
     with pytest.raises(ValueError, match="train_y must have at least two classes, got only 1"):
         linear_probe(**{**GOOD, "train_y": [1] * 6, "test_y": [1] * 3})
@@ -159,7 +163,7 @@ def test_few_shot_probe_is_the_nearest_mean_direction(rng):
     got = few_shot_probe(x[keep], y[keep], test_x, test_y, per_class=smallest, rng=rng, draws=2)
     assert got == pytest.approx(expected, abs=1e-12)
     with pytest.raises(
-        ValueError, match=rf"per_class must be in \[1, {smallest}\] \(smallest class\), got 0"
+        ValueError, match=rf"per_class must be an integer in \[1, {smallest}\] \(smallest class\), got 0"
     ):
         few_shot_probe(x[keep], y[keep], test_x, test_y, per_class=0, rng=rng)
 
@@ -174,7 +178,7 @@ def test_group_probe_sees_the_group_that_a_shortcut_fails(rng):
     blind = x * [1, 0]  # only the place: of each class one place is wrong, or all ties go one way
     accuracies = group_probe(blind, y, group, blind, y, group, per_group=20, rng=rng, draws=1)
     assert accuracies.shape == (4,) and accuracies.min() == 0 and set(accuracies) <= {0.0, 1.0}
-    with pytest.raises(ValueError, match="per_group must be in"):
+    with pytest.raises(ValueError, match="per_group must be an integer in"):
         group_probe(*data, *data, per_group=400, rng=rng)
 
 

@@ -104,8 +104,8 @@ def _minimiser(r, v, dim, negatives, a, b):
     found = scipy.optimize.minimize(
         lambda logs: _loss(r, v, dim, negatives, *np.exp(logs)),
         np.log([a, b]),
-        method="Nelder-Mead",
-        options={"xatol": 1e-4, "fatol": 1e-9, "maxiter": 300},
+        method="COBYQA",  # models the loss by parabolas, which needs few values and no derivative
+        options={"initial_tr_radius": 0.2, "final_tr_radius": 1e-4},
     )
     if not found.success:
         raise ConvergenceError(
