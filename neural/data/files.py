@@ -6,6 +6,7 @@ say where to get it.
 
 import csv
 import gzip
+import math
 import pickle
 import warnings
 import zlib
@@ -58,7 +59,7 @@ class Source:
 
     def damaged(self, path: Path, reason: object) -> ValueError:
         """Error of a file that is there but cannot be right."""
-        return ValueError(f"{path} is damaged or mislabelled ({reason}): {self.fix}")
+        return ValueError(f"{path} is damaged or mislabelled ({' '.join(str(reason).split())}): {self.fix}")
 
     def inside(self, root: Path, name: str) -> Path:
         """File of that name in a folder; a name in a table that leads out of the folder is refused."""
@@ -187,8 +188,8 @@ def read_idx(path: Path, ndim: int, source: Source) -> Tensor:
     if raw[:4] != bytes([0, 0, 8, ndim]):
         raise source.damaged(found, f"it does not start as an idx file of {ndim}-dimensional bytes")
     shape = [int.from_bytes(raw[at : at + 4], "big") for at in range(4, header, 4)]
-    if len(raw) != header + int(np.prod(shape)):
-        raise source.damaged(found, f"{len(raw)} bytes where {header + int(np.prod(shape))} are announced")
+    if len(raw) != header + math.prod(shape) or not math.prod(shape):
+        raise source.damaged(found, f"{len(raw)} bytes where {header + math.prod(shape)} are announced")
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=header).view(shape)
 
 

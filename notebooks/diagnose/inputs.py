@@ -89,7 +89,7 @@ def _read_npy(path: Path, key: str | None) -> np.ndarray:
 
 
 def _read_npz(path: Path, key: str | None) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # numpy leaves a bad file open
         try:
             return _one_of(arrays, key, arrays.files)
         except ValueError as error:
@@ -134,6 +134,8 @@ def _read_csv(path: Path, key: str | None) -> np.ndarray:
             rows = [[row[column]] for row in rows]
     elif key is not None:
         raise _Refused(f"has no header, so no column {key!r}")
+    if not any(rows):
+        raise _Refused("holds no row of numbers")
     values = np.array([[_number(cell) for cell in row] for row in rows if row])
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 

@@ -302,7 +302,7 @@ def check_calls(name, count, measure_memory=False):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_random_calls_give_a_number_or_a_clear_error(name):
-    check_calls(name, 4 if name in SLOW else 25)
+    check_calls(name, 2 if name in SLOW else 25)
 
 
 @pytest.mark.slow
