@@ -168,10 +168,8 @@ def supervised_contrastive(z: Tensor, labels: Tensor, temperature: float | Tenso
     Source: paper (Khosla et al., 2020, the equation of L_out).
     """
     _check_embeddings("z", z)
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(
-            f"labels must be a tensor of integers, got {getattr(labels, 'dtype', type(labels).__name__)}"
-        )
+    if not isinstance(labels, Tensor) or labels.layout != torch.strided:
+        raise ValueError(f"labels must be a dense tensor, got {type(labels).__name__}")
     if labels.shape not in (z.shape[-2:-1], z.shape[:-1]):
         raise ValueError(f"labels must have shape {tuple(z.shape[:-1])}, got {tuple(labels.shape)}")
     itself = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)

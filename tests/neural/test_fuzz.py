@@ -220,7 +220,7 @@ def test_many_random_calls_give_a_number_or_a_clear_error(name):
 @pytest.mark.parametrize("name", LOSSES + PROBES + SPECTRA)
 def test_what_is_no_number_is_refused(name, value):
     for parameter in ordinary(name):
-        if parameter in ("similarity", "train_y", "test_y", "train_group", "test_group"):
+        if parameter in ("similarity", "labels", "train_y", "test_y", "train_group", "test_group"):
             continue
         with pytest.raises(ValueError, match=rf"\b{parameter}\b"):
             function(name)(**ordinary(name) | {parameter: value})
