@@ -1,9 +1,11 @@
 """Files that are written whole or not at all, and changed by one process at a time."""
 
+import functools
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +14,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_SUFFIX = ".projhead-part"
+_SECONDS_LEFT_ALONE = 3600.0  # another process may be writing a younger file
+
 Content = bytes | Callable[[BinaryIO], None]
 
 
@@ -19,7 +24,8 @@ def write_atomically(contents: Mapping[Path, Content], *, flush: bool = True) ->
     """Write several files so that a reader never sees a part of one.
 
     Every file is first written under a temporary name in its own folder. Only when all of them are complete are they
-    moved to their places. Missing folders are made.
+    moved to their places. Missing folders are made. What a process that was killed left under such a name an hour ago
+    or longer is removed at the first write into the folder.
 
     Parameters
     ----------
@@ -46,6 +52,7 @@ def write_atomically(contents: Mapping[Path, Content], *, flush: bool = True) ->
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(path.parent)
             written[path] = _write_temporary(path, content, flush)
         for path, temporary in written.items():
             os.replace(temporary, path)
@@ -77,8 +84,17 @@ def hold_folder(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@functools.cache
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left in a folder; once in every process, because it reads the whole folder."""
+    for left in folder.glob(f".*{_SUFFIX}"):
+        with suppress(OSError):  # another process was faster, or it belongs to someone else
+            if time.time() - left.stat().st_mtime > _SECONDS_LEFT_ALONE:
+                left.unlink()
+
+
 def _write_temporary(path: Path, content: Content, flush: bool) -> str:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=_SUFFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             if isinstance(content, bytes):

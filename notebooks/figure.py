@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 
+from neural.checks import check_integer
 from neural.files import write_atomically
 from synthetic.store.files import clone_root
 from synthetic.store.versions import recorded_versions
@@ -121,13 +122,15 @@ def save_figure(
     ------
     ValueError
         When a name is not a plain file name, a value is not finite or cannot be written as JSON, `alt` is not plain
-        text, or `simulated` names something that is not in `data`.
+        text, `simulated` names something that is not in `data`, or a seed is no integer >= 0.
     """
     _check_file_name("name", name)
     _check_file_name("profile", profile)
     for mark in "$[]\n\\":
         if mark in alt:
             raise ValueError(f"alt must be plain text in one line, without {mark!r}, got {alt!r}")
+    for seed in np.ravel(np.asarray(seeds, dtype=object)):
+        check_integer("seeds", seed, 0)
     numbers = _to_json(data, "data")
     record = {
         "name": name,

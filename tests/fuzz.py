@@ -6,7 +6,6 @@ import tracemalloc
 import warnings
 
 import numpy as np
-import torch
 
 from theory.checks import AssumptionError, ConvergenceError, names_argument
 
@@ -47,7 +46,7 @@ def call(function, arguments, *, seconds=MOST_SECONDS, measure_memory=False, doc
 
 def numbers(result):
     """Arrays of all real numbers in a result, whatever it is made of."""
-    if isinstance(result, torch.Tensor):
+    if hasattr(result, "detach"):  # a torch tensor
         return [result.detach().double().numpy()]
     if isinstance(result, tuple | list):
         return [array for part in result for array in numbers(part)]

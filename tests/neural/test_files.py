@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from neural.files import write_atomically
+from neural.files import _sweep, write_atomically
 from synthetic.store.files import clone_root
 
 
@@ -49,6 +49,33 @@ def test_content_reaches_the_disk_before_the_file_takes_its_place(tmp_path, monk
     monkeypatch.setattr(os, "replace", lambda source, target: order.append("replace"))
     write_atomically({tmp_path / "a": b"1", tmp_path / "b": b"2"})
     assert order == ["fsync", "fsync", "replace", "replace"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from neural.files import write_atomically
+
+def write_half(file):
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+write_atomically({Path(sys.argv[1]): write_half})
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_a_later_one(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a")], cwd=clone_root())
+    (left,) = tmp_path.iterdir()
+    assert left.read_bytes() == b"half" and left.name.startswith(".a.")
+    (tmp_path / ".own").touch()
+    write_atomically({tmp_path / "b": b"1"})
+    assert set(names(tmp_path)) == {left.name, ".own", "b"}  # perhaps it is being written at this moment
+    os.utime(left, (0, 0))
+    _sweep.cache_clear()
+    write_atomically({tmp_path / "b": b"2"})
+    assert names(tmp_path) == [".own", "b"]
 
 
 COUNT = """

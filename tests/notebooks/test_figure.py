@@ -176,3 +176,14 @@ def test_a_figure_does_not_depend_on_the_settings_of_the_user(tmp_path):
     own = drawn("own")
     with plt.rc_context({"text.usetex": True, "font.size": 30, "axes.grid": True, "lines.linewidth": 9}):
         assert drawn("theirs") == own
+
+
+@pytest.mark.parametrize("seeds", [-1, 0.5, True, "1", None, [0, -3], np.array([0.0, 1.0])])
+def test_a_seed_is_a_whole_number_in_every_notebook(seeds, tmp_path):
+    fig = plt.figure()
+    with pytest.raises(ValueError, match="seeds must be an integer >= 0"):
+        save_figure(
+            fig, "01_a-b", data={}, parameters={}, seeds=seeds, profile="smoke", seconds=0, out=tmp_path
+        )
+    plt.close(fig)
+    assert list(tmp_path.iterdir()) == []
