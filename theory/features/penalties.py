@@ -294,7 +294,7 @@ def _global_minimum(growth, decay, penalty):
         cost = encoder / (2 * growth * highest**2)
     cubic, quartic = group * highest**3 / target, 2 * ridge * highest**4 / target
     x = np.ones_like(highest)  # b / highest
-    moving = np.ones_like(highest, dtype=bool)
+    moving, share = np.ones_like(highest, dtype=bool), np.zeros_like(highest)  # of no feature at all, perhaps
     while moving.any():
         square = x * x
         share = square * x * (cubic + quartic * x)  # (c / s)^2

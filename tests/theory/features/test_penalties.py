@@ -270,3 +270,26 @@ def test_tiny_and_huge_penalties_do_not_fail():
             theory.WeightDecay(size, 1.0),
         ):
             assert np.all(np.isfinite(theory.pre_head_weights(MODEL, scheme)))
+
+
+def test_features_that_no_pair_shares_are_dropped():
+    model = theory.FeatureModel([1.0, 2.0], [1.0, 1.0], 0.3)
+    for scheme in (
+        theory.SparseHead(0.1, 0.1),
+        theory.SparseHead(0.1, 0.1, 0.1),
+        theory.WeightDecay(0.1, 0.1),
+    ):
+        found = theory.penalised_weights(model, scheme)
+        assert found.before.tolist() == found.after.tolist() == [0.0, 0.0]
+
+
+def test_a_tiny_retention_needs_a_strong_feature():
+    """Without noise the strength that is dropped scales as the retention to the power -5/2."""
+    scheme = theory.SparseHead(0.1, 0.1)
+    strength = theory.drop_strength(scheme, 1.0, 0.0)
+    for retention in (0.5, 1e-6, 1e-8):
+        assert theory.drop_strength(scheme, retention, 0.0) == pytest.approx(
+            strength * retention**-2.5, rel=1e-12
+        )
+    with pytest.raises(ValueError, match="drop_strength"):
+        theory.drop_strength(scheme, 5e-324, 5e-324)
