@@ -357,11 +357,13 @@ def _off_diagonal_energy(matrix: Tensor) -> Tensor:
 def _check_pair(z1: Tensor, z2: Tensor, names: tuple[str, str] = ("z1", "z2")) -> None:
     for name, z in zip(names, (z1, z2), strict=True):
         _check_embeddings(name, z)
-    if z1.shape != z2.shape or z1.dtype != z2.dtype:
+    if z1.shape != z2.shape:
         raise ValueError(
-            f"{names[0]} and {names[1]} must have the same shape and type, "
-            f"got {tuple(z1.shape)} {z1.dtype} and {tuple(z2.shape)} {z2.dtype}"
+            f"{names[0]} and {names[1]} must have the same shape (..., B, p) with p >= 1 and B >= 2, "
+            f"got {tuple(z1.shape)} and {tuple(z2.shape)}"
         )
+    if z1.dtype != z2.dtype:
+        raise ValueError(f"{names[0]} and {names[1]} must have the same type, got {z1.dtype} and {z2.dtype}")
 
 
 def _check_embeddings(name: str, z: Tensor) -> None:
@@ -370,4 +372,4 @@ def _check_embeddings(name: str, z: Tensor) -> None:
             f"{name} must be a dense tensor of floats, got {getattr(z, 'dtype', type(z).__name__)}"
         )
     if z.ndim < 2 or z.shape[-2] < 2 or not z.shape[-1]:
-        raise ValueError(f"{name} must have shape (..., B, p) with B >= 2 and p >= 1, got {tuple(z.shape)}")
+        raise ValueError(f"{name} must have shape (..., B, p) with p >= 1 and B >= 2, got {tuple(z.shape)}")

@@ -68,11 +68,12 @@ def test_a_configuration_refuses_wrong_types_in_every_recipe_inside_it():
     for changes, message in (
         ({"head": MLPConfig(batch_norm="False")}, "head.batch_norm must be true or false, got 'False'"),
         ({"head": "mlp"}, r"head must be a recipe \(HeadConfig\), got 'mlp'"),
-        ({"schedule": Joint(AdamConfig(True))}, "schedule.optimizer.lr must be a number, got True"),
         ({"precision": 32}, "precision must be one of 'float32', 'bfloat16', got 32"),
     ):
         with pytest.raises(ValueError, match=message):
             PretrainConfig(**changes)
+    with pytest.raises(ValueError, match="lr must be > 0 and finite, got True"):
+        Joint(AdamConfig(True))
 
 
 def test_fields_of_a_recipe_inside_a_recipe_are_changed_alone():

@@ -159,7 +159,7 @@ def test_deep_layers_interpolate_and_drop_absent_features():
 
 
 def test_layer_weights_refuses_bad_arguments():
-    with pytest.raises(ValueError, match="depth must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="depth must be an integer in 1..1000000, got 0"):
         theory.layer_weights(MODEL, depth=0)
     with pytest.raises(ValueError, match="embed_dim must be an integer >= 1, got 0"):
         theory.layer_weights(MODEL, embed_dim=0)
