@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 import theory
+from notebooks.bench import generic
 from notebooks.bench.measures import Measure
 
 POINTS = 1000
@@ -20,6 +21,7 @@ def theory_measures(seed: int = 0, repeats: int = 5) -> dict[str, Measure]:
     0.05 to 20, penalty from 1e-8 to 100, standard deviation of the augmentation from 0.2 to 3. The hard margin is
     timed at 0.05 to 0.99 of the separability threshold. The cosine gain is timed at 100 points in 128 dimensions,
     the weights of a sparse head for 100,000 features, and the averaging accuracy for 1,000 features and 100 labels.
+    Rows that end in "generic" time a general-purpose solver of SciPy on the problem of the row before.
 
     Parameters
     ----------
@@ -60,6 +62,43 @@ def _large_tasks(rng):
     yield "cosine gain", 5000, r.size, gain
     yield "penalised weights", 1, many.num_features, head
     yield "averaging accuracy", 1e5, 1, functools.partial(theory.averaging_accuracy, few, weights, 0, 100)
+    yield from _beside_generic_solvers(np.random.default_rng(rng.integers(2**32)), model(4))
+
+
+def _beside_generic_solvers(rng, four):
+    """New solvers, each followed by a general-purpose solver of the same problem, which has no goal."""
+    between = functools.partial(_log_uniform, rng, size=100)
+    points = [between(*ends) for ends in ((0.2, 3), (0.2, 10), (0.2, 5), (1e-2, 10))]
+    points[2] -= 1
+    noise, balance = rng.uniform(0, 0.3, 100), rng.uniform(0.3, 0.7, 100)
+    for name in ("logistic", "hinge"):
+        with_bias = functools.partial(
+            theory.downstream_accuracy, name, *points, bias=True, class_balance=balance, label_noise=noise
+        )
+        yield f"{name} with bias", 20_000, 100, with_bias
+        few = list(zip(*points, strict=True))[:20], noise[:20], balance[:20]
+        yield (
+            f"{name} with bias, generic",
+            None,
+            20,
+            functools.partial(generic.accuracy_with_bias, name, *few),
+        )
+    times = np.linspace(0.01, 3, 1000)
+    yield "learning curve", 20, 1000, functools.partial(theory.learning_curve, four, times, 0.05)
+    yield "learning curve, generic", None, 1000, functools.partial(generic.learning_curve, four, times, 0.05)
+    root = rng.normal(size=(4, 4))
+    cross_cov = root @ root.T
+    cov = cross_cov + np.diag([0.3, 0.6, 1.0, 2.0])
+    yield "spectral minimiser", 5000, 1, functools.partial(theory.spectral_minimizer, cov, cross_cov, 4)
+    yield "spectral minimiser, generic", None, 1, functools.partial(generic.spectral_gram, cov, cross_cov)
+    noise_cov = np.diag(rng.uniform(0.2, 4, 8))
+    yield (
+        "anisotropic metric",
+        1e5,
+        1,
+        functools.partial(theory.anisotropic_metric, "inner", np.eye(8)[0], noise_cov),
+    )
+    yield "accuracy from pairs", 1e6, 1, functools.partial(theory.accuracy_from_pairs, four, 0, 8, 10_000)
 
 
 def _log_uniform(rng, low, high, size):

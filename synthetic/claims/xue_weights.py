@@ -30,6 +30,7 @@ from synthetic.features.population import (
     weights_along_flow,
 )
 from synthetic.features.settings import FOUR_FEATURES, OPPOSITE_ORDERS
+from synthetic.features.stepwise import INPUTS, measured_half_times
 
 FLOW_TIME = 400.0
 
@@ -123,6 +124,24 @@ def _predict_curve(seed):
     times = np.array(CURVE_TIMES)
     curve = theory.learning_curve(FOUR_FEATURES, times, CURVE_START)
     return Prediction(curve.ravel(), theory.learning_curve(FOUR_FEATURES, times / 2, CURVE_START).ravel())
+
+
+SMALL_START, LONG_TIMES = 0.01, (150.0, 20.0)
+
+
+def _measure_half_times(seed):
+    """Logarithms of the half-times behind a head and without one."""
+    sides = zip((True, False), LONG_TIMES, strict=True)
+    return np.log(
+        [measured_half_times(INPUTS, SMALL_START, end, seed, head=head) for head, end in sides]
+    ).ravel()
+
+
+def _predict_half_times(seed):
+    """Control: the leading order for a small start, which forgets the approach to the limit."""
+    law = [theory.half_time(INPUTS, SMALL_START, head=head) for head in (True, False)]
+    leading = [1 / (8 * INPUTS.phi**2 * SMALL_START), np.log(1 / SMALL_START) / (4 * INPUTS.phi**2)]
+    return Prediction(np.log(law).ravel(), np.log(leading).ravel())
 
 
 DEPTHS = 1, 3, 4
@@ -268,6 +287,20 @@ CLAIMS = (
         check=Exact(1e-7),
         measure=_measure_curve,
         predict=_predict_curve,
+    ),
+    Claim(
+        id="xue-3.5-half-time",
+        statement="From a small start a balanced head delays each feature from a wait of log(1/s)/(4 c1) to one of "
+        "1/(8 c1 s), where s is the weight at the start.",
+        latex=r"t_{1/2}\approx\frac1{8c_1s(0)}\ (L=2),\quad\frac{\log(1/s(0))}{4c_1}\ (L=1)",
+        source="derived",
+        reference="derived here (docs/derivations/learning-curve.md#half-time)",
+        assumptions="aligned balanced start of 0.01, gradient flow of the population loss, no augmentation, no noise",
+        control="the leading order alone",
+        check=Exact(1e-3),
+        measure=_measure_half_times,
+        predict=_predict_half_times,
+        quantity="logarithm of the half-time",
     ),
     Claim(
         id="xue-3.8-deep-learning-curve",

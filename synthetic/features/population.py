@@ -8,6 +8,7 @@ its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, reduce
 from itertools import accumulate
 
@@ -19,6 +20,26 @@ from neural.seeds import torch_generator
 from synthetic.features.newton import newton_minimum
 from theory.features.model import FeatureModel
 
+
+@dataclass(frozen=True, eq=False)
+class ViewMoments:
+    """Second moments of the views where no feature model is behind them, or a sample; the flows take it for a model.
+
+    Parameters
+    ----------
+    cov, cross_cov : (d, d) arrays
+    """
+
+    cov: np.ndarray
+    cross_cov: np.ndarray
+
+    @property
+    def dim(self) -> int:
+        """Input dimension d."""
+        return len(self.cov)
+
+
+Moments = FeatureModel | ViewMoments
 LEAST_RTOL = 1e-13  # the integrator takes no relative tolerance below 100 round-off errors
 
 
@@ -60,7 +81,7 @@ def aligned_start(dim: int, weight: float, seed: int) -> list[np.ndarray]:
     return [first, first.T]
 
 
-def population_loss(model: FeatureModel | Sequence[FeatureModel], layers: Sequence):
+def population_loss(model: Moments | Sequence[Moments], layers: Sequence):
     r"""Population loss :math:`-2\,tr(W\tilde\Sigma W^T)+\|W\Sigma W^T\|_F^2` of the product W of the layers.
 
     This is the spectral contrastive loss. The layers may be numpy arrays, or torch tensors where the loss is to be
@@ -74,9 +95,7 @@ def population_loss(model: FeatureModel | Sequence[FeatureModel], layers: Sequen
     return (gram * gram).sum((-2, -1)) - 2 * (network @ cross * network).sum((-2, -1))
 
 
-def population_gradient(
-    model: FeatureModel | Sequence[FeatureModel], layers: Sequence[np.ndarray]
-) -> list[np.ndarray]:
+def population_gradient(model: Moments | Sequence[Moments], layers: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Gradient of `population_loss` with respect to every layer, in the shapes of the layers."""
     cov, cross = _moments(model)
     outputs = list(accumulate(layers, lambda product, layer: layer @ product))
@@ -90,7 +109,7 @@ def population_gradient(
 
 
 def population_flow(
-    model: FeatureModel | Sequence[FeatureModel],
+    model: Moments | Sequence[Moments],
     start: Sequence[np.ndarray],
     time: float,
     *,
@@ -102,7 +121,7 @@ def population_flow(
 
     Parameters
     ----------
-    model : FeatureModel, or one for each member of a stack
+    model : FeatureModel or ViewMoments, or one for each member of a stack
     start : sequence of arrays
         First layer first; shapes chain from d upwards. Stacks share the integrator's steps.
     time : float > 0
@@ -147,7 +166,7 @@ def population_path(
 
 
 def train_to_rest(
-    model: FeatureModel | Sequence[FeatureModel],
+    model: Moments | Sequence[Moments],
     start: Sequence[np.ndarray],
     *,
     tolerance: float = 1e-6,
@@ -215,9 +234,9 @@ def weights_along_flow(
 
 
 def layer_difference(layers: Sequence[np.ndarray]) -> np.ndarray:
-    """W_1 W_1^T - W_2^T W_2 of two layers: zero where the layers are balanced."""
+    """W_1 W_1^T - W_2^T W_2 of two layers or stacks: zero where the layers are balanced."""
     first, second = layers
-    return first @ first.T - second.T @ second
+    return first @ np.swapaxes(first, -1, -2) - np.swapaxes(second, -1, -2) @ second
 
 
 def layer_norm(layers: Sequence[np.ndarray]) -> float:
@@ -239,7 +258,7 @@ def _moments_of(model):
 
 
 def _moments(model):
-    if isinstance(model, FeatureModel):
+    if not isinstance(model, Sequence):
         return _moments_of(model)
     return tuple(np.stack(parts) for parts in zip(*map(_moments_of, model), strict=True))
 

@@ -57,6 +57,7 @@ ORDINARY = {
     "shares": np.array([0.5, 0.5]),
     "kappas": np.array([0.5, 0.0]),
     "n": 6,
+    "pairs": 10_000,
     "low": 0.0,
     "high": 1.0,
     "penalty": 0.8,

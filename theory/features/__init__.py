@@ -7,6 +7,7 @@ from theory.features import (
     heads,
     model,
     moments,
+    pairs,
     penalties,
     schemes,
     spectral,
@@ -20,6 +21,7 @@ from theory.features.dynamics import *  # noqa: F403
 from theory.features.heads import *  # noqa: F403
 from theory.features.model import *  # noqa: F403
 from theory.features.moments import *  # noqa: F403
+from theory.features.pairs import *  # noqa: F403
 from theory.features.penalties import *  # noqa: F403
 from theory.features.sample_complexity import *  # noqa: F403
 from theory.features.schemes import *  # noqa: F403
@@ -34,6 +36,7 @@ _MODULES = (
     heads,
     model,
     moments,
+    pairs,
     penalties,
     complexity,
     schemes,

@@ -73,7 +73,7 @@ def decayed_imbalance(start, penalty: float, time: float) -> np.ndarray:
     return np.exp(-rate * checks.scalar("time", time, 0.0)) * checks.real("start", start)
 
 
-def batch_imbalance(model: FeatureModel, batch: int, step_size: float) -> np.ndarray:
+def batch_imbalance(model: FeatureModel, batch: int, step_size: float, momentum: float = 0.0) -> np.ndarray:
     r"""Expected change of the imbalance along each feature in one step of SGD at the balanced minimum.
 
     Gradient noise breaks the conservation: with two layers that keep every feature, batches of B pairs and step
@@ -84,7 +84,9 @@ def batch_imbalance(model: FeatureModel, batch: int, step_size: float) -> np.nda
 
     to leading order in 1/B. Here :math:`v_i = \phi_i^2+\sigma^2`, c is the correlation, and j also runs over the
     directions without a feature, where s = c = 0 and :math:`v = \sigma^2`. The heaviest feature gains weight before the
-    head and the lightest direction loses it: noise makes the representation before the head less equal.
+    head and the lightest direction loses it: noise makes the representation before the head less equal. With momentum
+    :math:`\beta` the step is :math:`\eta/(1-\beta)` in the long run, and the change per step grows with its square,
+    by :math:`(1-\beta)^{-2}`; per unit of the time :math:`\eta/(1-\beta)` of a step, by :math:`(1-\beta)^{-1}`.
     Source: derived (docs/derivations/null-space.md#gradient-noise), for the batch estimate of the spectral contrastive
     loss whose negatives are the second views of the other pairs.
 
@@ -94,7 +96,10 @@ def batch_imbalance(model: FeatureModel, batch: int, step_size: float) -> np.nda
     batch : int >= 2
         Pairs B of a batch.
     step_size : float > 0
-        :math:`\eta`, of both layers, without momentum.
+        :math:`\eta`, of both layers.
+    momentum : float in [0, 1)
+        :math:`\beta` of heavy-ball momentum, :math:`V\leftarrow\beta V+G`, :math:`W\leftarrow W-\eta V`, once the
+        velocity has forgotten its start.
 
     Returns
     -------
@@ -106,8 +111,13 @@ def batch_imbalance(model: FeatureModel, batch: int, step_size: float) -> np.nda
     >>> model = theory.FeatureModel(phi=[1.0, 1.0, 2.0], alpha=[0.5, 0.1, 0.1], sigma=0.3)
     >>> (1e6 * theory.batch_imbalance(model, batch=64, step_size=0.01)).round(2)
     array([-1.1 , 16.14, -7.55])
+    >>> (1e6 * theory.batch_imbalance(model, batch=64, step_size=0.01, momentum=0.9)).round(0)
+    array([-110., 1614., -755.])
     """
     batch = checks.integer("batch", batch, 2)
+    momentum = float(checks.in_range("momentum", checks.scalar("momentum", momentum), 0.0, 1.0))
+    if momentum == 1:
+        raise ValueError("momentum must be < 1, got 1")
     step_size = checks.scalar("step_size", step_size, 0.0, open_low=True)
     k, rest = model.num_features, model.dim - model.num_features
     weight = np.append(layer_weights(model, 1)[0], np.zeros(rest))
@@ -121,7 +131,7 @@ def batch_imbalance(model: FeatureModel, batch: int, step_size: float) -> np.nda
         * ((1 + correlation[:, None] * correlation) * (1 + total) - 2 * total)
     )
     change = weight * np.sum((weight[:, None] ** 2 - weight**2) * noise, axis=1)
-    return step_size**2 / batch * change[:k]
+    return (step_size / (1 - momentum)) ** 2 / batch * change[:k]
 
 
 def null_space_energy(start, head) -> float:

@@ -10,11 +10,19 @@ import numpy as np
 import scipy
 
 from theory import checks
+from theory.checks import AssumptionError
 from theory.features.spectral import spectral_minimizer
 
-__all__ = ["moment_accuracy", "moment_layer_weights"]
+__all__ = [
+    "before_head_directions",
+    "moment_accuracy",
+    "moment_best_layer",
+    "moment_layer_weights",
+    "moment_sample_complexity",
+]
 
 _UNIT = 1e-8  # error of the length of a direction
+_EQUAL = 1e-13  # relative difference below which two indicators count as equal
 
 
 def moment_layer_weights(
@@ -56,17 +64,121 @@ def moment_layer_weights(
     array([[0.729, 0.875],
            [0.55 , 0.777]])
     """
-    depth = checks.integer("depth", depth, 1, checks.MOST_LAYERS)
-    gram = spectral_minimizer(cov, cross_cov, len(np.atleast_1d(cov)) if embed_dim is None else embed_dim)
-    basis = np.eye(len(gram)) if basis is None else checks.real("basis", basis)
-    if basis.ndim != 2 or len(basis) != len(gram) or basis.shape[1] == 0:
-        raise ValueError(f"basis must have shape ({len(gram)}, k) with k >= 1, got {basis.shape}")
+    powers, vectors = _layer_grams(cov, cross_cov, depth, embed_dim)
+    size = len(vectors)
+    basis = np.eye(size) if basis is None else checks.real("basis", basis)
+    if basis.ndim != 2 or len(basis) != size or basis.shape[1] == 0:
+        raise ValueError(f"basis must have shape ({size}, k) with k >= 1, got {basis.shape}")
     if np.abs(np.linalg.norm(basis, axis=0) - 1).max() > _UNIT:
         raise ValueError(f"basis must have columns of length 1, got {np.linalg.norm(basis, axis=0)}")
+    return np.sqrt(powers @ (vectors.T @ basis) ** 2)
+
+
+def moment_sample_complexity(
+    cov, cross_cov, mean, depth: int = 2, embed_dim: int | None = None
+) -> np.ndarray:
+    r"""Indicator of the labelled samples that are needed after each balanced linear layer, for any second moments.
+
+    :math:`N_l = \mathrm{tr}(M^{l/L}\Sigma)/(\mu^\top M^{l/L}\mu)` is the squared radius of the representation over its
+    squared margin for two classes with means :math:`\pm\mu`. It equals `sample_complexity` for the moments of a
+    `FeatureModel` and :math:`\mu = \phi_jv_j`. Where the moments do not commute it need not have one minimum in l.
+    Source: derived (docs/derivations/before-head-boundary.md#any-second-moments), as the ratio in the margin bound of
+    Theorem 3.6 of Xue et al. (ICLR 2024).
+
+    Parameters
+    ----------
+    cov, cross_cov, depth, embed_dim
+        As in `moment_layer_weights`.
+    mean : (..., d) array
+        Half the difference of the class means, :math:`\mu`, in the units of the views.
+
+    Returns
+    -------
+    (depth, ...) array
+        Row l - 1 is after layer l.
+
+    Raises
+    ------
+    AssumptionError
+        If the representation does not hold the difference of the means, so that no number of samples is enough.
+
+    Examples
+    --------
+    >>> cov, cross_cov = [[2.0, 0.6], [0.6, 1.0]], [[1.2, 0.1], [0.1, 0.8]]
+    >>> print(moment_sample_complexity(cov, cross_cov, [1.0, 0.0]).round(3))
+    [3.098 3.213]
+    """
+    powers, vectors = _layer_grams(cov, cross_cov, depth, embed_dim)
+    mean = checks.real("mean", mean)
+    if mean.ndim < 1 or mean.shape[-1] != len(vectors):
+        raise ValueError(f"mean must have shape (..., {len(vectors)}), got {mean.shape}")
+    along = np.moveaxis((mean @ vectors) ** 2 @ powers.T, -1, 0)
+    if np.any(along <= len(vectors) * np.finfo(float).eps * powers.max() * np.sum(mean**2, axis=-1)):
+        raise AssumptionError("mean must differ from 0 in a direction that the network holds")
+    radius = powers @ np.sum(vectors * (np.asarray(cov, dtype=float) @ vectors), axis=0)
+    return radius.reshape(-1, *[1] * (along.ndim - 1)) / along
+
+
+def moment_best_layer(cov, cross_cov, mean, depth: int, embed_dim: int | None = None):
+    r"""Layer l in 1..L of smallest `moment_sample_complexity`, for any second moments.
+
+    Where several layers are equal to 13 digits the lowest is returned.
+    Source: derived (docs/derivations/before-head-boundary.md#any-second-moments), for Theorem 3.8 of Xue et al. (ICLR
+    2024).
+
+    Parameters
+    ----------
+    cov, cross_cov, mean, depth, embed_dim
+        As in `moment_sample_complexity`.
+
+    Returns
+    -------
+    int, or an array of ints of the leading shape of `mean`
+    """
+    indicator = moment_sample_complexity(cov, cross_cov, mean, depth, embed_dim)
+    return (np.argmax(indicator <= indicator.min(axis=0) * (1 + _EQUAL), axis=0) + 1)[()]
+
+
+def before_head_directions(cov, cross_cov, embed_dim: int | None = None) -> np.ndarray:
+    r"""Matrix whose quadratic form says for which class means the representation before the head is better.
+
+    With :math:`B = M^{1/2}/\mathrm{tr}(M^{1/2}\Sigma) - M/\mathrm{tr}(M\Sigma)` the indicator of
+    `moment_sample_complexity` is smaller before the head iff :math:`\mu^\top B\mu > 0`, and equal on the cone
+    :math:`\mu^\top B\mu = 0`. This is the boundary of Corollary 3.7 of Xue et al. (ICLR 2024) for moments that need
+    not commute; where they do, B is diagonal and its entries are positive for
+    :math:`s_i < \mathrm{tr}(M\Sigma)/\mathrm{tr}(M^{1/2}\Sigma)`, as `before_head_boundary` has it.
+    Source: derived (docs/derivations/before-head-boundary.md#any-second-moments).
+
+    Parameters
+    ----------
+    cov, cross_cov, embed_dim
+        As in `moment_layer_weights`; two layers.
+
+    Returns
+    -------
+    (d, d) array
+        Symmetric. Unless all kept weights are equal it has eigenvalues of both signs.
+
+    Raises
+    ------
+    AssumptionError
+        If the network holds nothing, and as `spectral_minimizer`.
+    """
+    powers, vectors = _layer_grams(cov, cross_cov, 2, embed_dim)
+    radius = powers @ np.sum(vectors * (np.asarray(cov, dtype=float) @ vectors), axis=0)
+    if radius[1] == 0:
+        raise AssumptionError("cross_cov must have a positive eigenvalue: the views share nothing")
+    before, after = powers / radius[:, None]
+    return (vectors * (before - after)) @ vectors.T
+
+
+def _layer_grams(cov, cross_cov, depth, embed_dim):
+    """Eigenvalues (L, d) of the Gram matrices of the layers, and their common eigenvectors (d, d)."""
+    depth = checks.integer("depth", depth, 1, checks.MOST_LAYERS)
+    gram = spectral_minimizer(cov, cross_cov, len(np.atleast_1d(cov)) if embed_dim is None else embed_dim)
     values, vectors = np.linalg.eigh(gram)
     values = np.where(values > len(gram) * np.finfo(float).eps * values[-1], values, 0.0)
-    exponents = np.arange(1, depth + 1)[:, None] / depth
-    return np.sqrt(values**exponents @ (vectors.T @ basis) ** 2)
+    return values ** (np.arange(1, depth + 1)[:, None] / depth), vectors
 
 
 def moment_accuracy(mean, cov, n):

@@ -215,6 +215,28 @@ def test_gradient_noise_moves_the_imbalance(seed):
     np.testing.assert_allclose(theory.batch_imbalance(model, 2 * batch, 0.1), 0.01 * law / 2, rtol=1e-13)
 
 
+def test_momentum_lengthens_the_step_of_gradient_noise(seed):
+    """Independent gradients of a given spread: the imbalance moves as with plain steps of size eta / (1 - beta)."""
+    rng, runs, steps, rate, momentum = np.random.default_rng([seed, 13]), 4000, 300, 3e-4, 0.8
+    spread = np.array([[1.0, 2.0], [0.3, 1.5]])
+    first = np.tile(np.diag([0.9, 0.6]), (runs, 1, 1))
+    second, pulls = first.copy(), [0.0, 0.0]
+    for step in range(2 * steps):
+        if step == steps:  # the velocity has forgotten its start
+            begin = first @ first.mT - second.mT @ second
+        g = spread * rng.standard_normal((runs, 2, 2))
+        pulls = [momentum * pulls[0] + second.mT @ g, momentum * pulls[1] + g @ first.mT]
+        first, second = first - rate * pulls[0], second - rate * pulls[1]
+    change = np.diagonal(first @ first.mT - second.mT @ second - begin, axis1=1, axis2=2)
+    plain = rate**2 * steps * np.array([0.9, 0.6]) ** 2
+    plain = plain * (np.sum(spread**2, axis=1) - np.sum(spread**2, axis=0))
+    ratio, error = change.mean(0) / plain, change.std(0) / np.sqrt(runs) / np.abs(plain)
+    model = theory.FeatureModel([0.6, 1.3], [0.1, 0.3], 0.4)
+    law = theory.batch_imbalance(model, 64, 0.1, momentum) / theory.batch_imbalance(model, 64, 0.1)
+    assert np.all(np.abs(ratio - law) < 4 * error + 0.05 * law)
+    assert np.all(np.abs(ratio - np.sqrt(law)) > 4 * error + 0.05 * law)
+
+
 def test_frozen_head_leaves_its_null_space_alone(seed):
     rng = np.random.default_rng(seed)
     first, head = 0.4 * rng.standard_normal((6, 4)), rng.standard_normal((3, 6))
@@ -251,6 +273,7 @@ def test_decayed_imbalance():
         (lambda: theory.imbalance(np.ones((2, 3)), np.ones((2, 3))), "shapes"),
         (lambda: theory.batch_imbalance(MODEL, 1, 0.1), "batch must be"),
         (lambda: theory.batch_imbalance(MODEL, 8, 0.0), "step_size must lie in"),
+        (lambda: theory.batch_imbalance(MODEL, 8, 0.1, 1.0), "momentum must be < 1"),
     ],
 )
 def test_bad_input_is_refused(make, message):

@@ -168,3 +168,63 @@ def test_bad_directions_are_refused():
         theory.moment_layer_weights(cov, cross, depth=0)
     with pytest.raises(ValueError, match="one shape"):
         theory.moment_layer_weights(1.0, cross)
+
+
+def test_indicator_of_any_moments_is_that_of_the_representation(seed):
+    """Radius and margin of explicit layers whose product has the Gram matrix of the minimum."""
+    cov, cross = moments_that_do_not_commute(seed)
+    means = np.random.default_rng(seed).standard_normal((4, 3))
+    gram = theory.spectral_minimizer(cov, cross, 3)
+    values, vectors = np.linalg.eigh(gram)
+    found = theory.moment_sample_complexity(cov, cross, means, 4)
+    for layer in range(1, 5):
+        network = (
+            np.diag(values ** (layer / 8)) @ vectors.T
+        )  # the product of the first `layer` balanced layers
+        radius = np.trace(network @ cov @ network.T)
+        np.testing.assert_allclose(found[layer - 1], radius / np.sum((means @ network.T) ** 2, axis=1))
+    best = theory.moment_best_layer(cov, cross, means, 4)
+    np.testing.assert_array_equal(best, np.argmin(found, axis=0) + 1)
+    assert theory.moment_best_layer(cov, cross, means[0], 4) == best[0]
+
+
+def test_moments_of_the_feature_model_give_its_indicator_and_its_boundary():
+    model = theory.FeatureModel([0.4, 0.8, 1.2], [0.1, 0.3, 0.6], 0.4, dim=5)
+    turn = np.linalg.qr(np.random.default_rng(2).standard_normal((5, 5)))[0]
+    moments = [turn @ moment @ turn.T for moment in (model.cov, model.cross_cov)]
+    cone = theory.before_head_directions(*moments)
+    assert np.trace(cone @ moments[0]) == pytest.approx(0, abs=1e-12)
+    for j in range(3):
+        mean = model.phi[j] * turn[:, j]
+        law = theory.sample_complexity(model, theory.layer_weights(model, 6), j)
+        np.testing.assert_allclose(theory.moment_sample_complexity(*moments, mean, 6), law, rtol=1e-10)
+        assert theory.moment_best_layer(*moments, mean, 6) == theory.best_layer(model, j, 6)
+        assert (mean @ cone @ mean > 0) == theory.before_head_boundary(model, j).before_wins
+
+
+def test_the_cone_is_where_the_two_layers_are_equally_good(seed):
+    cov, cross = moments_that_do_not_commute(seed)
+    cone = theory.before_head_directions(cov, cross)
+    values, vectors = np.linalg.eigh(cone)
+    assert values[0] < 0 < values[-1]
+    edge = np.sqrt(values[-1]) * vectors[:, 0] + np.sqrt(-values[0]) * vectors[:, -1]
+    before, after = theory.moment_sample_complexity(cov, cross, edge)
+    assert before == pytest.approx(after, rel=1e-10)
+    for mean in np.random.default_rng(seed).standard_normal((50, 3)):
+        before, after = theory.moment_sample_complexity(cov, cross, mean)
+        assert (mean @ cone @ mean > 0) == (before < after)
+    diagonal = theory.before_head_directions(np.diag(np.diag(cov)), np.diag(np.diag(cross)))
+    sides = [
+        [m @ b @ m > 0 for m in np.random.default_rng(9).standard_normal((200, 3))] for b in (cone, diagonal)
+    ]
+    assert np.mean(np.not_equal(*sides)) > 0.02  # dropping the correlations gives wrong answers
+
+
+def test_what_is_not_held_cannot_be_learnt():
+    model = theory.FeatureModel([0.4, 0.8], [0.1, 1.0], 0.4)
+    with pytest.raises(theory.AssumptionError, match="a direction that the network holds"):
+        theory.moment_sample_complexity(model.cov, model.cross_cov, [0.0, 1.0])
+    with pytest.raises(ValueError, match="mean must have shape"):
+        theory.moment_sample_complexity(model.cov, model.cross_cov, [1.0, 0.0, 0.0])
+    with pytest.raises(theory.AssumptionError, match="share nothing"):
+        theory.before_head_directions(np.eye(2), -np.eye(2))
