@@ -134,6 +134,13 @@ def moment_best_layer(cov, cross_cov, mean, depth: int, embed_dim: int | None = 
     Returns
     -------
     int, or an array of ints of the leading shape of `mean`
+
+    Examples
+    --------
+    >>> import theory
+    >>> cov, cross_cov = [[2.0, 0.6], [0.6, 1.0]], [[1.2, 0.1], [0.1, 0.8]]
+    >>> print(theory.moment_best_layer(cov, cross_cov, [[1.0, 0.0], [0.0, 1.0]], depth=4))
+    [1 4]
     """
     indicator = moment_sample_complexity(cov, cross_cov, mean, depth, embed_dim)
     return (np.argmax(indicator <= indicator.min(axis=0) * (1 + _EQUAL), axis=0) + 1)[()]
@@ -163,6 +170,13 @@ def before_head_directions(cov, cross_cov, embed_dim: int | None = None) -> np.n
     ------
     AssumptionError
         If the network holds nothing, and as `spectral_minimizer`.
+
+    Examples
+    --------
+    >>> import theory
+    >>> print(theory.before_head_directions([[2.0, 0.6], [0.6, 1.0]], [[1.2, 0.1], [0.1, 0.8]]).round(3))
+    [[ 0.012  0.171]
+     [ 0.171 -0.229]]
     """
     powers, vectors = _layer_grams(cov, cross_cov, 2, embed_dim)
     radius = powers @ np.sum(vectors * (np.asarray(cov, dtype=float) @ vectors), axis=0)
