@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PARTS = {
     "Setting": ["00"],
-    "Part I: Linear networks": ["01", "11", "09", "10", "13", "12"],
+    "Part I: Linear networks": ["01", "22", "11", "09", "10", "13", "12"],
     "Part II: Which layer to use": ["03", "04", "02"],
     "Part III: Expansion and shrinkage": ["06", "07", "08"],
     "Part IV: Images": ["14", "15", "17", "18", "19", "16", "20"],
