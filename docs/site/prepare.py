@@ -72,9 +72,9 @@ def write_source(source, kept, figures):
     for name in notebook_names():
         executed = kept / f"{name}.ipynb" if kept else None
         path = executed if executed and executed.is_file() else FOLDER / f"{name}.ipynb"
-        nbformat.write(
-            prepare_lesson(nbformat.read(path, 4), records), source / "notebooks" / f"{name}.ipynb"
-        )
+        notebook = prepare_lesson(nbformat.read(path, 4), records)
+        notebook.cells.append(nbformat.v4.new_markdown_cell(_look_up(name), id="look-up"))
+        nbformat.write(notebook, source / "notebooks" / f"{name}.ipynb")
     functions = site_functions.write_pages(source)
     claims = site_claims.write_page(source, ROOT / "figures" / "claims.json", functions)
     (source / "targets.json").write_text(json.dumps(functions | claims, indent=1))
@@ -123,6 +123,18 @@ def prepare_lesson(notebook, records):
     return notebook
 
 
+def _look_up(name):
+    """Links from a lesson to its functions and their derivations."""
+    functions = " · ".join(f"`theory.{one}`" for one in site_functions.functions_in(name))
+    pages = site_functions.derivations_in(name)
+    titles = {
+        page: (ROOT / "docs" / "derivations" / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0]
+        for page in pages
+    }
+    links = " · ".join(f"[{titles[page].lstrip('# ')}](../docs/derivations/{page}.md)" for page in pages)
+    return f"**Functions.** {functions}" + (f"\n\n**Derivations.** {links}" if links else "")
+
+
 def figure_block(record):
     """Directive that shows one figure with its caption and links to the drawing and its numbers."""
     name = record["name"]
@@ -154,9 +166,7 @@ def _used_by(page):
     if page.parent.name != "derivations":
         return ""
     functions = site_functions.functions_of_derivation(page.stem)
-    lessons = [
-        name for name in notebook_names() if f"derivations/{page.stem}.md" in site_functions.text_of(name)
-    ]
+    lessons = [name for name in notebook_names() if page.stem in site_functions.derivations_in(name)]
     lines = ["", "", "## Where it is used", ""]
     lines += [f"- Functions: {', '.join(f'`theory.{name}`' for name in functions)}"] * bool(functions)
     lines += [

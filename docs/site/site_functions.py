@@ -38,6 +38,18 @@ def text_of(lesson):
     return "\n".join("".join(cell["source"]) for cell in notebook["cells"])
 
 
+def functions_in(lesson):
+    """Public names of `theory` that the text or the code of a lesson mentions."""
+    mentioned = set(re.findall(r"\btheory\.(\w+)", text_of(lesson)))
+    return [name for name in theory.__all__ if name in mentioned]
+
+
+def derivations_in(lesson):
+    """Pages of docs/derivations that a lesson links, or that derive a function of the lesson."""
+    texts = [text_of(lesson), *(_documentation(getattr(theory, name)) for name in functions_in(lesson))]
+    return sorted({page for text in texts for page in re.findall(r"docs/derivations/([\w-]+)\.md", text)})
+
+
 def claims_of(functions):
     """Ids of the claims whose prediction uses one of some public functions."""
     qualified = {project_map.public_functions()[name] for name in functions}
@@ -82,7 +94,7 @@ def _users(name):
     lessons = [
         lesson
         for lesson, used in project_map.functions_of_notebooks().items()
-        if qualified in used or re.search(rf"\btheory\.{name}\b", text_of(lesson))
+        if qualified in used or name in functions_in(lesson)
     ]
     claims = [claim for claim, used in project_map.functions_of_predictions().items() if qualified in used]
     lines = []

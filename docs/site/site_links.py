@@ -17,7 +17,16 @@ def setup(app):
     app.connect("autodoc-process-docstring", _link_derivations)
     app.connect("doctree-read", _box_statements)
     app.connect("doctree-resolved", _link_code)
+    app.connect("build-finished", _drop_bundles, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _drop_bundles(app, error):
+    """Remove the bundles of MathJax that no page loads: 15 MB of formats and fonts beside the one that is used."""
+    folder = Path(app.outdir, "_static", "mathjax")
+    for bundle in folder.glob("*.js"):
+        if bundle.name != Path(app.config.mathjax_path).name:
+            bundle.unlink()
 
 
 def _quantity(role, rawtext, text, line, inliner, options=None, content=None):
