@@ -226,7 +226,9 @@ def _names(kinds) -> str:
 
 def _complaint(function, given, what) -> ValueError:
     shown = ", ".join(
-        f"{name} of shape {np.shape(value)}" if np.ndim(value) else f"{name} = {brief(value)}"
+        f"{name} of shape {value.shape}"
+        if isinstance(value, np.ndarray) and value.ndim
+        else f"{name} = {brief(value)}"
         for name, value in given.items()
         if isinstance(value, float | int | list | tuple | np.ndarray | np.generic)
     )

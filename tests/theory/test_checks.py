@@ -92,6 +92,11 @@ def test_a_complaint_of_a_library_gets_the_names_of_the_arguments():
         checks.guard(_too_long)(1e300)
 
 
+def test_a_ragged_list_can_be_shown():
+    with pytest.raises(ValueError, match="_too_long: the arguments do not fit .* got value = "):
+        checks.guard(_too_long)([[1.0], [1.0, 2.0]])
+
+
 def test_errors_of_a_function_itself_pass_the_guard():
     with pytest.raises(theory.AssumptionError, match="^as it was$"):
         checks.guard(_refuse)(1.0)
@@ -115,7 +120,7 @@ def _singular(value):
 
 
 def _too_long(value):
-    return np.arange(value)
+    return np.arange(np.asarray(value))
 
 
 def _refuse(value):
