@@ -201,7 +201,7 @@ def sweep(function, points, *, jobs=None, cache=DEFAULT, progress=True, label=""
 
 def _reporter(label, total, known, shown):
     """Printer of the progress lines, which says first how many results were stored before."""
-    stream = sys.stdout if shown else io.StringIO()
+    stream = sys.stderr if shown else io.StringIO()
     report = LineReporter(label, _SECONDS_BETWEEN_LINES, stream, known / max(total, 1))
     if known:
         report.say(f"{known} of {total} points were stored before")

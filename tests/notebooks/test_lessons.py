@@ -41,6 +41,8 @@ def test_a_lesson_has_its_parts(name):
     assert text.count("$$") == 2 * len(tags)
     assert re.search(r"^> \*\*(?:Theorem|Proposition|Corollary|Definition) 1 \(", text, flags=re.M)
     assert "../docs/derivations/" in text
+    # The site wraps a formula of several lines, and then a tag is an error.
+    assert not any(r"\\" in formula for formula in re.findall(r"\$\$(.*?)\$\$", text, flags=re.S))
 
 
 @pytest.mark.parametrize("name", LESSONS)

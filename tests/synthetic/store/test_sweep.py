@@ -200,7 +200,7 @@ def test_progress_is_plain_lines(cache, capsys):
     points = [Point(4.0), Point(9.0)]
     sweep(logged_root, points[:1], cache=cache, label="roots")
     sweep(logged_root, points, cache=cache, label="roots")
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().err
     assert "\r" not in printed
     assert printed.splitlines() == [
         "roots: 1 of 1 points in 0 s",
