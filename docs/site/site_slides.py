@@ -64,6 +64,7 @@ def _slides(name, records):
         if "figure" in cell.metadata.get("tags", []) and (found := _IMAGE.search(cell.source)):
             record = records[found[1]]
             lines = [f":::{{figure}} ../figures/{found[1]}.png", f":alt: {record['alt'] or found[1]}"]
+            lines.append(":loading: lazy")
             yield "\n".join(
                 [f"## Lesson {name[:2]}: figure", "", *lines, "", record["caption"] or found[1], ":::"]
             )
