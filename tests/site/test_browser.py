@@ -84,7 +84,7 @@ def problems_of(page, address, name):
         page.set_viewport_size({"width": width, "height": 900})
         if width == WIDTHS[0]:
             page.goto(f"{address}/{name}", wait_until="networkidle")
-            page.wait_for_function(SET, timeout=30_000)
+            page.wait_for_function(SET, timeout=120_000)
         found = page.evaluate(FOUND)
         if found["overflow"] > 0:
             wrong.append(f"{found['overflow']} pixels too wide at {width}")
@@ -173,7 +173,7 @@ def test_claims_are_filtered_by_paper_verdict_source_and_text(page, address):
 
 def test_search_finds_a_function(page, address):
     page.goto(f"{address}/search.html?q=averaging_accuracy")
-    page.wait_for_selector("ul.search li", timeout=30_000)
+    page.wait_for_selector("ul.search li", timeout=120_000)
     assert any("averaging" in link.get_attribute("href") for link in page.locator("ul.search a").all())
 
 

@@ -128,6 +128,10 @@ SHAPES = {  # in all other functions all numbers broadcast against each other
         ["null_space_energy", "spectral_loss", "spectral_minimum", "thresholded_limit"], lambda _: ()
     ),
     **dict.fromkeys(["layer_weights", "supervised_layer_weights"], rows),
+    "accuracy_from_pairs": lambda arguments: (
+        arguments["depth"],
+        *np.broadcast_shapes(np.shape(arguments["n"]), np.shape(arguments["pairs"])),
+    ),
     "averaging_accuracy": leading("weights", "n"),
     "averaging_crossings": lambda _: [(count,) for count in range(20)],
     "class_pair_model": lambda _: [(K,), ()],
@@ -137,6 +141,8 @@ SHAPES = {  # in all other functions all numbers broadcast against each other
     "imbalance": lambda arguments: 2 * np.shape(arguments["encoder"])[:1],
     "learning_curve": over_time,
     "moment_accuracy": leading("mean", "n"),
+    "moment_best_layer": leading("mean"),
+    "moment_sample_complexity": lambda arguments: (arguments["depth"], *np.shape(arguments["mean"])[:-1]),
     "moment_layer_weights": lambda arguments: (arguments.get("depth", 2), np.shape(arguments["cov"])[-1]),
     "sample_complexity": leading("weights"),
     "spectral_minimizer": lambda arguments: np.shape(arguments["cov"]),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -70,6 +72,7 @@ def test_before_and_after_stand_to_both_sides_of_their_place():
     assert (before.get_label(), after.get_label()) == ("before the head", "after the head")
 
 
-def test_the_quick_profile_and_the_claims_share_their_networks():
-    assert base_config(0, "cpu", **IMAGE_BASE["quick"]) == BASE
+def test_the_quick_profile_and_the_claims_train_the_same_networks():
+    """The notebooks keep learning curves, which change no weight."""
+    assert replace(base_config(0, "cpu", **IMAGE_BASE["quick"]), monitor=0) == BASE
     assert IMAGE_MEMBERS.keys() == IMAGE_BASE.keys()
